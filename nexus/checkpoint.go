@@ -1,0 +1,40 @@
+package nexus
+
+// ManifestSuffix is what a checkpoint's manifest is called: P and P.nexus.json.
+const ManifestSuffix = ".nexus.json"
+
+// EpochFile holds the newest epoch of a checkpoint directory; a writer with an older one is refused.
+const EpochFile = "EPOCH"
+
+// Manifest makes a checkpoint valid. It is fsynced and renamed into place last.
+type Manifest struct {
+	Epoch     Epoch          `json:"epoch"`
+	Step      int64          `json:"step"`
+	WorldSize int            `json:"world_size"`
+	Files     []ManifestFile `json:"files"`
+}
+
+// ManifestFile is one file of a checkpoint. Name is relative to the directory that the checkpoint is in.
+type ManifestFile struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// Ack is what rank 0 writes to $NEXUS_ACK_FILE when a stop found a checkpoint saved.
+type Ack struct {
+	Attempt string `json:"attempt"` // NEXUS_ATTEMPT: "<job id>/<attempt>"
+	Step    int64  `json:"step"`
+	Path    string `json:"path"`
+}
+
+// Progress is what a rank's step() leaves in its $NEXUS_PROGRESS_FILE.
+type Progress struct {
+	Rank       int                `json:"rank"`
+	Step       int64              `json:"step"`
+	TotalSteps int64              `json:"total_steps,omitempty"` // 0: unknown
+	Epoch      int                `json:"epoch,omitempty"`
+	Time       float64            `json:"time"` // unix seconds
+	Loss       *float64           `json:"loss,omitempty"`
+	Metrics    map[string]float64 `json:"metrics,omitempty"` // "samples_per_s", "accuracy", ...
+}

@@ -1,0 +1,51 @@
+package nexus
+
+// Node is a machine that runs workers.
+type Node struct {
+	Name   string            `json:"name"`
+	State  NodeState         `json:"state"`
+	CPU    CPU               `json:"cpu"`    // capacity
+	Memory MiB               `json:"memory"` // capacity
+	GPUs   []GPU             `json:"gpus,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Rack   string            `json:"rack,omitempty"`
+	Block  string            `json:"block,omitempty"`
+}
+
+// NodeState says whether a node takes jobs.
+type NodeState string
+
+// Ready takes jobs; Cordoned keeps what it has; Draining gives it up; Lost does not answer.
+const (
+	Ready    NodeState = "Ready"
+	Cordoned NodeState = "Cordoned"
+	Draining NodeState = "Draining"
+	Lost     NodeState = "Lost"
+)
+
+// GPU is one device of a node.
+type GPU struct {
+	Index   int    `json:"index"`
+	UUID    string `json:"uuid,omitempty"`
+	Model   string `json:"model,omitempty"`
+	Memory  MiB    `json:"memory"`            // total
+	Reserve MiB    `json:"reserve,omitempty"` // the driver's part, never handed out
+	// Free is what the driver last reported as free, or -1 where nobody measures it. Memory that our own
+	// shares asked for and do not use is part of it.
+	Free   MiB    `json:"free"`
+	Util   int    `json:"util"`             // utilisation in steps of 10 %: 0..10
+	Island string `json:"island,omitempty"` // NVLink island
+	// Problem says why the device takes no jobs; empty when it is well.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Usable is the memory of the device that jobs may have between them.
+func (g GPU) Usable() MiB { return max(0, g.Memory-g.Reserve) }
+
+// Queue is where a job waits and whose limits it counts against.
+type Queue struct {
+	Name string `json:"name"`
+}
+
+// DefaultQueue has no limits and always exists.
+const DefaultQueue = "default"

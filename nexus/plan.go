@@ -1,0 +1,109 @@
+package nexus
+
+import "time"
+
+// Plan is what to do about a Snapshot. It names only what changed since the last one.
+type Plan struct {
+	Version uint64        `json:"version"` // of the snapshot it was made from
+	At      time.Time     `json:"at"`
+	Place   []Placement   `json:"place,omitempty"`
+	Evict   []Eviction    `json:"evict,omitempty"`
+	Hold    []Hold        `json:"hold,omitempty"`
+	Reserve []Reservation `json:"reserve,omitempty"` // changed; one without seats is released
+	// Wake is when the planner wants to be asked again though nothing changes; zero: never.
+	Wake time.Time `json:"wake,omitzero"`
+}
+
+// Empty reports whether there is nothing to do and nothing to tell.
+func (p Plan) Empty() bool { return len(p.Place)+len(p.Evict)+len(p.Hold)+len(p.Reserve) == 0 }
+
+// Placement gives one attempt of a job all its seats.
+type Placement struct {
+	Job     string `json:"job"`
+	Attempt int    `json:"attempt"`
+	Seats   []Seat `json:"seats"` // one per node, in group rank order
+}
+
+// Seat is what a gang gets on one node.
+type Seat struct {
+	Node    string    `json:"node"`
+	Workers int       `json:"workers"`
+	GPUs    []SeatGPU `json:"gpus,omitempty"`  // ascending by index; worker i owns entries i*G/W .. (i+1)*G/W-1
+	Share   MiB       `json:"share,omitempty"` // of GPUs[0]; 0: the GPUs are whole
+	CPU     CPU       `json:"cpu"`
+	Memory  MiB       `json:"memory,omitempty"`
+	// Because says in a clause why these devices: "least utilised (10 %)", "4 workers on 2 cpu slots".
+	Because string `json:"because"`
+}
+
+// SeatGPU names a device of the seat's node.
+type SeatGPU struct {
+	Index int    `json:"index"`
+	UUID  string `json:"uuid,omitempty"`
+}
+
+// Eviction asks a running job for its seats.
+type Eviction struct {
+	Job     string `json:"job"`
+	Attempt int    `json:"attempt"`
+	For     string `json:"for"` // the job that the capacity is reserved for
+}
+
+// Reservation keeps seats for a job until it starts or gives up.
+type Reservation struct {
+	Job   string `json:"job"`
+	Seats []Seat `json:"seats,omitempty"`
+}
+
+// Hold says that a job waits, and why.
+type Hold struct {
+	Job    string `json:"job"`
+	Reason Reason `json:"reason"`
+}
+
+// Reason is why a job waits: a code and the exact shortfall. It is comparable.
+type Reason struct {
+	Code ReasonCode `json:"code"`
+	// Resource is what is short: "gpus", "gpu_memory", "cpu", "memory", "nodes".
+	Resource string `json:"resource,omitempty"`
+	Need     int64  `json:"need,omitempty"` // GPUs, MiB or thousandths of a CPU
+	Have     int64  `json:"have,omitempty"` // the most that any one node offers
+	Node     string `json:"node,omitempty"` // the node that offers it
+	Job      string `json:"job,omitempty"`  // the job that stands in the way
+	// Until is when the reason ends by itself, where that is known.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// ReasonCode is the machine-readable kind of a [Reason].
+type ReasonCode string
+
+// Why a job waits.
+const (
+	WaitCapacity ReasonCode = "capacity" // enough exists, but others hold it
+	WaitBehind   ReasonCode = "behind"   // would fit, but Job is first in line for it
+	WaitUnfit    ReasonCode = "unfit"    // no node is large enough
+	WaitNodes    ReasonCode = "nodes"    // the nodes that could take it are not Ready
+	WaitDevice   ReasonCode = "device"   // the devices that could take it are not well
+	WaitBackoff  ReasonCode = "backoff"  // it failed and waits before the next try
+	WaitPreempt  ReasonCode = "preempt"  // its seats are reserved; Job is being stopped for it
+	WaitQueue    ReasonCode = "queue"    // its queue does not exist (any more)
+)
+
+// Why is the whole answer to "why does my job wait?", made on demand.
+type Why struct {
+	Job      string `json:"job"`
+	Phase    Phase  `json:"phase"`
+	Reason   Reason `json:"reason"`
+	Sentence string `json:"sentence"`
+	// Position is the job's place in line, from 1; 0 when it does not wait.
+	Position int `json:"position,omitempty"`
+	// Start is when it is expected to start; zero: that cannot be known.
+	Start time.Time `json:"start,omitzero"`
+	Fix   *Fix      `json:"fix,omitempty"`
+}
+
+// Fix is a change to the job that would start it now.
+type Fix struct {
+	Set      map[string]string `json:"set"` // as `--set` takes it: {"resources.gpus": "4"}
+	Sentence string            `json:"sentence"`
+}

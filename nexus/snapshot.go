@@ -1,0 +1,33 @@
+package nexus
+
+import "time"
+
+// Snapshot is all that the planner may know, at one instant. Jobs that are over are not in it. The
+// order of its slices carries no meaning.
+type Snapshot struct {
+	Version uint64    `json:"version"`
+	At      time.Time `json:"at"` // never goes back
+	Nodes   []Node    `json:"nodes"`
+	Jobs    []Job     `json:"jobs"`
+	Queues  []Queue   `json:"queues"`
+}
+
+// Delta is what changed since the version before. A place yields a Full one first.
+//
+// Every job named by a Plan comes back in a later Delta, as it then stands, whether the decision was
+// carried out or dropped: the planner counts a decision as taken until that answer.
+type Delta struct {
+	Version uint64 `json:"version"`
+	// Full says: forget everything, this is all there is.
+	Full      bool     `json:"full,omitempty"`
+	Jobs      []Job    `json:"jobs,omitempty"`       // new or changed
+	GoneJobs  []string `json:"gone_jobs,omitempty"`  // ids; over or deleted
+	Nodes     []Node   `json:"nodes,omitempty"`      // new or changed
+	GoneNodes []string `json:"gone_nodes,omitempty"` // names
+	Queues    []Queue  `json:"queues,omitempty"`     // all of them when any changed
+}
+
+// Empty reports whether the delta says nothing.
+func (d Delta) Empty() bool {
+	return !d.Full && len(d.Jobs)+len(d.GoneJobs)+len(d.Nodes)+len(d.GoneNodes)+len(d.Queues) == 0
+}
