@@ -1,0 +1,18 @@
+// Package attempt is the directory through which a place and an agent talk about one attempt of a job.
+//
+// Both sides may die at any moment, so each file has one writer, is replaced whole, and says the same
+// thing however often it is read:
+//
+//	order.json     place   once, before the agent starts: all that the agent needs
+//	lock           agent   flock held for as long as the agent lives; the verdict on its life
+//	agent.json     agent   its identity; an attempt that has one was claimed and is never begun again
+//	stop.json      place   asks the agent to end the attempt
+//	status.json    agent   what it is doing now (not fsynced: a hint)
+//	rounds.json    agent   the record of the budget, durable before each round begins
+//	ack.json       rank 0  the acknowledged checkpoint
+//	result.json    agent   how it ended, durable, the agent's last word
+//	progress/R.json        worker R's step()
+//	logs/ROUND/R.log       worker R's output; logs/ROUND/setup.log that of setup
+//
+// An attempt is over only when its lock is free and no process of it is left.
+package attempt
