@@ -1,0 +1,154 @@
+package c10d
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// A reader takes no further request while more than this waits to be written to its client.
+	outboxFull = 1 << 20
+	// Pushes that the client did not ask for at this moment (wake-ups, watch events) may add up to this; then it is lost.
+	outboxBurst = 4 << 20
+	// What one write takes, and so the piece that a client must accept within the stall time.
+	writePiece = 256 << 10
+)
+
+// outbox holds what is to be written to one connection. Pushing never blocks.
+type outbox struct {
+	conn   net.Conn
+	budget *budget
+	stall  time.Duration
+
+	mu      sync.Mutex
+	changed sync.Cond
+	queue   [][]byte
+	size    int64
+	ending  bool // write what is queued, then close
+	broken  bool
+	reason  error // why it was cut, if not by abort
+}
+
+func newOutbox(conn net.Conn, b *budget, stall time.Duration) *outbox {
+	o := &outbox{conn: conn, budget: b, stall: stall}
+	o.changed.L = &o.mu
+	return o
+}
+
+// push queues m. A client that has let too much pile up is cut off.
+func (o *outbox) push(m message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending || o.broken {
+		return
+	}
+	if o.size > outboxBurst {
+		o.cut(fmt.Errorf("%d bytes wait for a client that does not read", o.size))
+		return
+	}
+	if !o.budget.take(m.size) {
+		o.cut(fmt.Errorf("an answer of %d bytes: %w", m.size, errMemory))
+		return
+	}
+	o.queue = append(o.queue, m.bufs...)
+	o.size += m.size
+	o.changed.Broadcast()
+}
+
+// awaitRoom blocks while too much is queued. It reports whether the connection is still usable.
+func (o *outbox) awaitRoom() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.size > outboxFull && !o.broken {
+		o.changed.Wait()
+	}
+	return !o.broken
+}
+
+// end lets run write what is queued, close the connection and return.
+func (o *outbox) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ending = true
+	o.changed.Broadcast()
+}
+
+// abort closes the connection at once.
+func (o *outbox) abort() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.cut(nil)
+}
+
+func (o *outbox) cut(reason error) {
+	if o.broken {
+		return
+	}
+	o.broken, o.reason = true, reason
+	o.budget.give(o.size)
+	o.size, o.queue = 0, nil
+	o.conn.Close()
+	o.changed.Broadcast()
+}
+
+// why says for what the client was cut off, nil if it was not or was told to go.
+func (o *outbox) why() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.reason
+}
+
+// run writes until end or abort, or until the client takes nothing for the stall time. The connection is closed then.
+func (o *outbox) run() {
+	for {
+		piece, n := o.next()
+		if n == 0 {
+			o.abort()
+			return
+		}
+		o.conn.SetWriteDeadline(time.Now().Add(o.stall))
+		_, err := piece.WriteTo(o.conn)
+		o.wrote(n, err)
+	}
+}
+
+// next waits for a piece to write; its size is 0 when there will be none.
+func (o *outbox) next() (net.Buffers, int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.queue) == 0 && !o.ending && !o.broken {
+		o.changed.Wait()
+	}
+	var piece net.Buffers
+	var n int64
+	for len(o.queue) > 0 && n < writePiece {
+		b := o.queue[0]
+		if room := int(writePiece - n); len(b) > room {
+			piece = append(piece, b[:room])
+			o.queue[0] = b[room:]
+			n += int64(room)
+			break
+		}
+		piece = append(piece, b)
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
+		n += int64(len(b))
+	}
+	return piece, n
+}
+
+func (o *outbox) wrote(n int64, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		o.cut(err)
+	}
+	if o.broken {
+		return
+	}
+	o.size -= n
+	o.budget.give(n)
+	o.changed.Broadcast()
+}
