@@ -1,0 +1,38 @@
+# The commands of this repository. `make` alone tells them.
+.POSIX:
+
+help:
+	@echo "go run ./cmd/nexus run examples/mnist/job.yaml    the first job: train MNIST here"
+	@echo
+	@echo "make test            everything that has to hold, cheap checks first; installs what it needs"
+	@echo "make test-nightly    the same for longer: more fuzzing, more kill points, each test three times"
+	@echo "make quick           gofmt, house rules, vet and staticcheck: what to run before a commit"
+	@echo "make setup           only the Debian packages that the tests need"
+	@echo "make build           build the program into bin/nexus"
+	@echo "make clean           remove what these commands built"
+	@echo
+	@echo "Settings: PROCS=2 (packages at a time)  FUZZTIME=3s (per target)  POINTS=200 (kill -9 points)"
+	@echo "          COUNT=1 (times each test)     TIMEOUT=10m (per package)"
+	@echo "Example:  make test FUZZTIME=30s POINTS=1000"
+	@echo
+	@echo "One package: go test -race ./sched      One rule of the house: go test ./internal/house"
+
+test:
+	@sh scripts/test.sh
+
+test-nightly:
+	@FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
+
+quick:
+	@QUICK=1 sh scripts/test.sh
+
+setup:
+	@sh scripts/setup.sh
+
+build:
+	CGO_ENABLED=0 go build -o bin/nexus ./cmd/nexus
+
+clean:
+	rm -rf bin .cache
+
+.PHONY: help test test-nightly quick setup build clean

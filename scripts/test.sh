@@ -1,0 +1,84 @@
+#!/bin/sh
+# Everything that has to hold before a change lands, cheap checks first.
+# `make help` lists the settings. Run by `make test`.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/stage.sh
+
+procs=${PROCS:-2}         # packages built and tested at a time
+fuzztime=${FUZZTIME:-3s}  # for each fuzz target
+points=${POINTS:-200}     # kill -9 points of the torture
+count=${COUNT:-1}         # how often each test runs
+timeout=${TIMEOUT:-10m}   # for the tests of one package
+
+# sources runs find over what people wrote here.
+sources() {
+	find . -path './.*' -prune -o -name testdata -prune -o -type f "$@"
+}
+
+formatted() {
+	badly=$(sources -name '*.go' -exec gofmt -l {} +) || return
+	if [ -n "$badly" ]; then
+		echo "error: these files are not formatted:" $badly
+		echo "hint: gofmt -w" $badly
+		return 1
+	fi
+}
+
+staticcheck() {
+	go build -C tools -o ../.cache/bin/staticcheck honnef.co/go/tools/cmd/staticcheck &&
+		.cache/bin/staticcheck ./...
+}
+
+# nested prints the directories of the other modules whose tests belong here.
+nested() {
+	sources \( -path './examples/*' -o -path './bench/*' \) -name go.mod -print | sort | xargs -rn1 dirname
+}
+
+nested_modules() {
+	for dir in $(nested); do
+		(cd "$dir" && go vet ./... && gotest -race -p "$procs" -timeout "$timeout" ./...) || return
+	done
+}
+
+# builds_for OS ARCH builds and vets for another system, without a C compiler.
+builds_for() {
+	GOOS=$1 GOARCH=$2 CGO_ENABLED=0 go build -p "$procs" ./... &&
+		GOOS=$1 GOARCH=$2 CGO_ENABLED=0 go vet ./...
+}
+
+# left_nothing wants the run to have left no trace among the sources. It is for
+# CI, where nobody edits meanwhile.
+left_nothing() {
+	after=$(git status --porcelain) || return
+	if [ "$after" != "$before" ]; then
+		echo "$after"
+		echo "error: git status differs from what it was before the tests"
+		return 1
+	fi
+}
+before=$(git status --porcelain 2>/dev/null) || before="no git"
+
+stage "set-up" sh scripts/setup.sh
+stage "gofmt" formatted
+stage "house rules" gotest ./internal/house
+stage "vet" go vet ./...
+stage "staticcheck" staticcheck
+if [ "${QUICK:-}" = 1 ]; then
+	finish
+	echo "PASSED the quick checks; make test runs everything"
+	exit
+fi
+stage "linux/arm64" builds_for linux arm64
+stage "darwin/arm64" builds_for darwin arm64
+stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -timeout "$timeout" ./...
+stage "tests of the nested modules" nested_modules
+stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
+if grep -qs torture.points app/*_test.go; then
+	stage "torture" gotest -race -count 1 -timeout 60m -run Torture ./app -torture.points="$points"
+fi
+if [ "${CI:-}" = true ] && [ "$before" != "no git" ]; then
+	stage "nothing left behind" left_nothing
+fi
+finish
+echo "PASSED"
