@@ -1,0 +1,183 @@
+package checkpoint
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+)
+
+// State is all that a training run needs to go on.
+type State struct {
+	Step      int64             // steps done
+	Epoch     int               // pass over the data set, from 0
+	Offset    int               // samples of this pass that all ranks together have used
+	WorldSize int               // ranks that saved it; any number may load it
+	Seed      uint64            // of the run
+	RNG       [][]byte          // each rank's random state, by rank
+	Params    []Tensor          // the model
+	Optimizer []Tensor          // what the optimizer remembers
+	Extra     map[string]string // whatever else the script wants to find again
+}
+
+// Tensor is a named row of float32.
+type Tensor struct {
+	Name string
+	Data []float32
+}
+
+// header is the JSON part of the file.
+type header struct {
+	Step      int64             `json:"step"`
+	Epoch     int               `json:"epoch"`
+	Offset    int               `json:"offset"`
+	WorldSize int               `json:"world_size"`
+	Seed      uint64            `json:"seed"`
+	RNG       [][]byte          `json:"rng"`
+	Params    []shape           `json:"params"`
+	Optimizer []shape           `json:"optimizer"`
+	Extra     map[string]string `json:"extra,omitempty"`
+}
+
+type shape struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+}
+
+const (
+	fileMagic = "nexus checkpoint 1\n"
+	maxHeader = 64 << 20
+)
+
+// Encode writes the state: magic, u32 length of the header, header, then the tensors' values in the header's order.
+func (s State) Encode(w io.Writer) error {
+	head, err := json.Marshal(header{
+		Step: s.Step, Epoch: s.Epoch, Offset: s.Offset, WorldSize: s.WorldSize, Seed: s.Seed, RNG: s.RNG,
+		Params: shapes(s.Params), Optimizer: shapes(s.Optimizer), Extra: s.Extra,
+	})
+	if err != nil {
+		return err
+	}
+	if len(head) > maxHeader {
+		return fmt.Errorf("the header would have %d bytes, more than %d", len(head), maxHeader)
+	}
+	if _, err := io.WriteString(w, fileMagic); err != nil {
+		return err
+	}
+	if _, err := w.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(head)))); err != nil {
+		return err
+	}
+	if _, err := w.Write(head); err != nil {
+		return err
+	}
+	buf := make([]byte, 0, pieceSize)
+	for _, list := range [][]Tensor{s.Params, s.Optimizer} {
+		for _, tensor := range list {
+			if err := writeFloats(w, tensor.Data, buf); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func shapes(list []Tensor) []shape {
+	out := make([]shape, len(list))
+	for i, tensor := range list {
+		out[i] = shape{tensor.Name, int64(len(tensor.Data))}
+	}
+	return out
+}
+
+// pieceSize is how many bytes are converted at a time.
+const pieceSize = 256 << 10
+
+func writeFloats(w io.Writer, data []float32, buf []byte) error {
+	for len(data) > 0 {
+		n := min(len(data), pieceSize/4)
+		buf = buf[:4*n]
+		for i, v := range data[:n] {
+			binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
+		}
+		if _, err := w.Write(buf); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// Decode reads what Encode wrote. It believes no length that the input does not bear out.
+func Decode(r io.Reader) (State, error) {
+	start := make([]byte, len(fileMagic)+4)
+	if _, err := io.ReadFull(r, start); err != nil || string(start[:len(fileMagic)]) != fileMagic {
+		return State{}, errors.New("this is not a checkpoint of ours")
+	}
+	size := binary.LittleEndian.Uint32(start[len(fileMagic):])
+	if size > maxHeader {
+		return State{}, fmt.Errorf("the header has %d bytes", size)
+	}
+	text, err := io.ReadAll(io.LimitReader(r, int64(size)))
+	if err != nil {
+		return State{}, err
+	}
+	var head header
+	if err := json.Unmarshal(text, &head); err != nil {
+		return State{}, fmt.Errorf("reading the header: %w", err)
+	}
+	s := State{
+		Step: head.Step, Epoch: head.Epoch, Offset: head.Offset, WorldSize: head.WorldSize, Seed: head.Seed,
+		RNG: head.RNG, Extra: head.Extra,
+	}
+	if s.Params, err = readTensors(r, head.Params); err != nil {
+		return State{}, err
+	}
+	if s.Optimizer, err = readTensors(r, head.Optimizer); err != nil {
+		return State{}, err
+	}
+	if n, _ := io.ReadFull(r, make([]byte, 1)); n > 0 {
+		return State{}, errors.New("there is more than the header lists")
+	}
+	return s, nil
+}
+
+func readTensors(r io.Reader, list []shape) ([]Tensor, error) {
+	tensors := make([]Tensor, len(list))
+	buf := make([]byte, pieceSize)
+	for i, sh := range list {
+		if sh.Count < 0 {
+			return nil, fmt.Errorf("%q has %d values", sh.Name, sh.Count)
+		}
+		data := make([]float32, 0, min(sh.Count, 64<<10)) // grows with what is really there
+		for left := sh.Count; left > 0; {
+			n := min(left, pieceSize/4)
+			if _, err := io.ReadFull(r, buf[:4*n]); err != nil {
+				return nil, fmt.Errorf("reading %q: %w", sh.Name, err)
+			}
+			for j := range n {
+				data = append(data, math.Float32frombits(binary.LittleEndian.Uint32(buf[4*j:])))
+			}
+			left -= n
+		}
+		tensors[i] = Tensor{sh.Name, data}
+	}
+	return tensors, nil
+}
+
+// Load reads a checkpoint that [Dir.Latest] found.
+func Load(found Found) (State, error) {
+	file, err := os.Open(found.Path)
+	if err != nil {
+		return State{}, err
+	}
+	defer file.Close()
+	state, err := Decode(bufio.NewReaderSize(file, 1<<20))
+	if err != nil {
+		return State{}, fmt.Errorf("loading %s: %w", found.Path, err)
+	}
+	return state, nil
+}
