@@ -27,6 +27,8 @@ type Job struct {
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Stop is what was asked of a Stopping job.
 	Stop StopKind `json:"stop,omitempty"`
+	// StopFor is whom a preempted job yields to while it stops: [Eviction].For.
+	StopFor string `json:"stop_for,omitempty"`
 	// CheckpointAt is when the newest acknowledged or found checkpoint was made; zero: none known.
 	CheckpointAt time.Time `json:"checkpoint_at,omitzero"`
 	// Result tells how the last attempt ended; nil before the first ending.

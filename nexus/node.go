@@ -32,9 +32,13 @@ type GPU struct {
 	Reserve MiB    `json:"reserve,omitempty"` // the driver's part, never handed out
 	// Free is what the driver last reported as free, or -1 where nobody measures it. Memory that our own
 	// shares asked for and do not use is part of it.
-	Free   MiB    `json:"free"`
-	Util   int    `json:"util"`             // utilisation in steps of 10 %: 0..10
-	Island string `json:"island,omitempty"` // NVLink island
+	Free MiB `json:"free"`
+	// Foreign is what processes that are none of ours use of it, as the place last measured: no share is
+	// given of that. Where it cannot be told whose memory is in use, it is what exceeds all our shares.
+	// Places round it up, to 256 MiB say, so that noise wakes nobody.
+	Foreign MiB    `json:"foreign,omitempty"`
+	Util    int    `json:"util"`             // utilisation in steps of 10 %: 0..10
+	Island  string `json:"island,omitempty"` // NVLink island
 	// Problem says why the device takes no jobs; empty when it is well.
 	Problem string `json:"problem,omitempty"`
 }

@@ -10,6 +10,8 @@ type Snapshot struct {
 	Nodes   []Node    `json:"nodes"`
 	Jobs    []Job     `json:"jobs"`
 	Queues  []Queue   `json:"queues"`
+	// Reserve is what plans have reserved so far and not released.
+	Reserve []Reservation `json:"reserve,omitempty"`
 }
 
 // Delta is what changed since the version before. A place yields a Full one first.

@@ -145,6 +145,7 @@ func (c Command) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON takes a string or a list of strings.
 func (c *Command) UnmarshalJSON(data []byte) error {
+	*c = Command{}
 	if bytes.HasPrefix(data, []byte{'['}) {
 		return json.Unmarshal(data, &c.Argv)
 	}
@@ -171,6 +172,7 @@ func (v EnvValue) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON takes a string or {"from": ...}.
 func (v *EnvValue) UnmarshalJSON(data []byte) error {
+	*v = EnvValue{}
 	if bytes.HasPrefix(data, []byte{'{'}) {
 		var ref envReference
 		err := json.Unmarshal(data, &ref)

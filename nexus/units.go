@@ -3,6 +3,7 @@ package nexus
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -25,7 +26,8 @@ var memoryUnits = []struct {
 	{"B", 1},
 }
 
-// ParseMiB reads "40GiB", "40Gi", "512MiB", "16GB", "1.5GiB" or a plain number of bytes, and rounds up.
+// ParseMiB reads "40GiB", "40Gi", "512MiB", "16GB", "1.5GiB" or a plain number of bytes, and rounds up. The
+// most that it can count is a little under 8192TiB.
 func ParseMiB(text string) (MiB, error) {
 	number, unit := strings.TrimSpace(text), int64(1)
 	for _, u := range memoryUnits {
@@ -35,10 +37,10 @@ func ParseMiB(text string) (MiB, error) {
 		}
 	}
 	thousandths, err := parseThousandths(number)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, fmt.Errorf("%q is not an amount of memory such as 40GiB", text)
 	}
-	if thousandths > math.MaxInt64/unit {
+	if err != nil || thousandths > math.MaxInt64/unit {
 		return 0, fmt.Errorf("%q is more memory than can be counted", text)
 	}
 	const mib = 1000 << 20 // thousandths of a byte in a MiB
@@ -75,7 +77,7 @@ func (m *MiB) UnmarshalJSON(data []byte) error { return unmarshalScalar(data, m.
 // CPU is an amount of processor time in thousandths of a logical CPU (a "cpu slot" is 1000).
 type CPU int64
 
-// ParseCPU reads "2", "0.5" or "500m".
+// ParseCPU reads "2", "0.5" or "500m", and rounds up to a thousandth.
 func ParseCPU(text string) (CPU, error) {
 	number := strings.TrimSpace(text)
 	if rest, ok := strings.CutSuffix(number, "m"); ok {
@@ -96,6 +98,9 @@ func ParseCPU(text string) (CPU, error) {
 func (c CPU) String() string {
 	if c%1000 == 0 {
 		return strconv.FormatInt(int64(c/1000), 10)
+	}
+	if c < 0 {
+		return "-" + (-c).String()
 	}
 	return strings.TrimRight(fmt.Sprintf("%d.%03d", c/1000, c%1000), "0")
 }
@@ -165,6 +170,7 @@ func (d *Duration) UnmarshalText(text []byte) (err error) {
 }
 
 // parseThousandths reads a non-negative decimal number and returns it times 1000, rounded up, without a float.
+// The error is [strconv.ErrRange] where the number is too large.
 func parseThousandths(text string) (int64, error) {
 	whole, part, _ := strings.Cut(text, ".")
 	if whole == "" && part == "" {
@@ -174,8 +180,8 @@ func parseThousandths(text string) (int64, error) {
 		whole = "0"
 	}
 	n, err := strconv.ParseUint(whole, 10, 53)
-	if err != nil || int64(n) > math.MaxInt64/1000 {
-		return 0, fmt.Errorf("not a number: %q", text)
+	if err != nil {
+		return 0, err
 	}
 	value, scale, up := int64(n)*1000, int64(100), false
 	for _, digit := range part {
@@ -195,8 +201,12 @@ func parseThousandths(text string) (int64, error) {
 	return value, nil
 }
 
-// unmarshalScalar hands a JSON string's text or a JSON number's digits to set.
+// unmarshalScalar hands a JSON string's text or a JSON number's digits to set. As everywhere in
+// [encoding/json], null changes nothing.
 func unmarshalScalar(data []byte, set func([]byte) error) error {
+	if string(data) == "null" {
+		return nil
+	}
 	if bytes.HasPrefix(data, []byte{'"'}) {
 		var text string
 		if err := json.Unmarshal(data, &text); err != nil {

@@ -1,0 +1,90 @@
+package nexus
+
+import (
+	"fmt"
+	"time"
+)
+
+// Sentence says the reason in words: one line, lower case, without a full stop. It names jobs by what
+// Job holds.
+func (r Reason) Sentence() string {
+	text := r.clause()
+	if !r.Until.IsZero() && r.Code != WaitBackoff {
+		text += "; it starts at " + r.Until.UTC().Format(time.RFC3339) + " at the latest"
+	}
+	return text
+}
+
+func (r Reason) clause() string {
+	switch r.Code {
+	case "":
+		return ""
+	case WaitCapacity:
+		return "others hold what it needs: " + r.shortage("is free", "are free")
+	case WaitBehind:
+		if r.Job == "" {
+			return "it would fit, but others are ahead of it in line"
+		}
+		return fmt.Sprintf("it would fit, but job %s is ahead of it in line and keeps the room", r.Job)
+	case WaitUnfit:
+		return "no node is large enough: " + r.shortage("exists", "exist")
+	case WaitNodes:
+		text := fmt.Sprintf("it needs %s, and of those that could take it %d are ready", plural(r.Need, "node"), r.Have)
+		if r.Have == 0 {
+			text = "no node that could take it is ready"
+		}
+		if r.Node != "" {
+			text += "; " + r.Node + " is not"
+		}
+		return text
+	case WaitDevice:
+		return "devices that it needs are not well: " + r.shortage("is well", "are well")
+	case WaitBackoff:
+		return "it failed and waits before the next try, until " + r.Until.UTC().Format(time.RFC3339)
+	case WaitPreempt:
+		return fmt.Sprintf("its seats are reserved; job %s is being stopped for it", r.Job)
+	case WaitQueue:
+		return "its queue does not exist"
+	}
+	return string(r.Code)
+}
+
+// shortage tells need against have.
+func (r Reason) shortage(is, are string) string {
+	on := "on one node"
+	where := ""
+	if r.Node != "" {
+		where = " on " + r.Node
+	}
+	switch r.Resource {
+	case "gpus":
+		verb := are
+		if r.Have == 1 {
+			verb = is
+		}
+		return fmt.Sprintf("it needs %s %s, and at most %d %s%s", plural(r.Need, "GPU"), on, r.Have, verb, where)
+	case "gpu_memory":
+		return fmt.Sprintf("it needs %s of one GPU, and at most %s %s%s", MiB(r.Need), MiB(r.Have), is, where)
+	case "cpu":
+		return fmt.Sprintf("it needs %s %s, and at most %s %s%s", CPU(r.Need).words(), on, CPU(r.Have), are, where)
+	case "memory":
+		return fmt.Sprintf("it needs %s of memory %s, and at most %s %s%s", MiB(r.Need), on, MiB(r.Have), is, where)
+	case "nodes":
+		return fmt.Sprintf("it needs %s with room at the same time, and finds %d", plural(r.Need, "node"), r.Have)
+	}
+	return "it does not fit"
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func (c CPU) words() string {
+	if c == 1000 {
+		return "1 cpu"
+	}
+	return c.String() + " cpus"
+}
