@@ -88,6 +88,19 @@ func (d Dir) Progress(rank int) (nexus.Progress, error) {
 // LogDir is where the round's output goes.
 func (d Dir) LogDir(round int) string { return d.path(filepath.Join("logs", strconv.Itoa(round))) }
 
+// WorkerLog is where worker rank's output of a round goes; a full one is kept beside it as R.log.1.
+func (d Dir) WorkerLog(round, rank int) string {
+	return filepath.Join(d.LogDir(round), strconv.Itoa(rank)+".log")
+}
+
+// SetupLog is where the output of setup goes.
+func (d Dir) SetupLog() string { return filepath.Join(d.LogDir(0), "setup.log") }
+
+// ErrorFile is the path that worker rank gets as TORCHELASTIC_ERROR_FILE.
+func (d Dir) ErrorFile(round, rank int) string {
+	return filepath.Join(d.LogDir(round), strconv.Itoa(rank)+".error.json")
+}
+
 func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
 
 // read decodes one file; a file that is not whole JSON is told by name.

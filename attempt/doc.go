@@ -12,7 +12,9 @@
 //	ack.json       rank 0  the acknowledged checkpoint
 //	result.json    agent   how it ended, durable, the agent's last word
 //	progress/R.json        worker R's step()
-//	logs/ROUND/R.log       worker R's output; logs/ROUND/setup.log that of setup
+//	logs/ROUND/R.log       worker R's output, the newest 64 MiB; R.log.1 what came before, as much again
+//	logs/ROUND/R.error.json  what worker R says was its error (torchelastic's format), where it does
+//	logs/0/setup.log       the output of setup, which runs once, before round 0
 //
 // An attempt is over only when its lock is free and no process of it is left.
 package attempt
