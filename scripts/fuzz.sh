@@ -20,7 +20,7 @@ for file in $(find "$@" -path './.*' -prune -o -name testdata -prune -o -name '*
 	for target in $(sed -n 's/^func \(Fuzz[A-Z][A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
 		found=$((found + 1))
 		rc=0
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -parallel 2 "$dir" >"$log" 2>&1 || rc=$?
+		go test -run '^$' -fuzz "^$target\$" -fuzzminimizetime 10x -fuzztime "$time" -parallel 2 "$dir" >"$log" 2>&1 || rc=$?
 		if grep -q 'no fuzz tests to fuzz' "$log"; then
 			echo "error: $target of $file is not built on this system"
 			exit 1
