@@ -51,8 +51,9 @@ type Eviction struct {
 
 // Reservation keeps seats for a job until it starts or gives up.
 type Reservation struct {
-	Job   string `json:"job"`
-	Seats []Seat `json:"seats,omitempty"`
+	Job   string    `json:"job"`
+	Since time.Time `json:"since,omitzero"`
+	Seats []Seat    `json:"seats,omitempty"`
 }
 
 // Hold says that a job waits, and why.

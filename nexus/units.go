@@ -71,8 +71,14 @@ func (m *MiB) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// UnmarshalJSON takes a string or a number of bytes.
-func (m *MiB) UnmarshalJSON(data []byte) error { return unmarshalScalar(data, m.UnmarshalText) }
+// UnmarshalJSON takes a string or a number of bytes, and "-1MiB": what telemetry writes where nobody measures.
+func (m *MiB) UnmarshalJSON(data []byte) error {
+	if string(data) == `"-1MiB"` {
+		*m = -1
+		return nil
+	}
+	return unmarshalScalar(data, m.UnmarshalText)
+}
 
 // CPU is an amount of processor time in thousandths of a logical CPU (a "cpu slot" is 1000).
 type CPU int64

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched"
+	"ainexus.io/sched/policy"
+)
+
+// Cluster is a place where jobs run.
+type Cluster interface {
+	// Changes blocks until something changed since the last call, and returns it: each job and node as it
+	// now stands. The first delta is Full. When the place's clock reaches until (zero: no limit) it returns
+	// an empty delta; where until has passed it returns at once with whatever there is.
+	Changes(ctx context.Context, until time.Time) (nexus.Delta, error)
+	// Apply carries out a plan, decision by decision; one whose basis is gone is dropped. Each job that the
+	// plan places or evicts comes back in a later delta, whether its decision was carried out or dropped.
+	Apply(ctx context.Context, plan nexus.Plan) error
+	// Now is the place's clock. It never goes back.
+	Now() time.Time
+}
+
+// Observer is told of each cycle after its plan was applied. It holds up the next cycle, so it must not
+// wait for anything, and it must not call the engine. What it is given is shared: read only.
+type Observer interface {
+	// Observe may call snapshot, but not later: the whole picture that the plan was made from, decisions
+	// counted as carried out. That costs time in proportion to the jobs that wait or run.
+	Observe(c nexus.Cycle, snapshot func() nexus.Snapshot)
+}
+
+// How a burst is gathered and how failures are retried.
+const (
+	gather     = 3 * time.Millisecond  // quiet time that ends a burst
+	gatherMost = 15 * time.Millisecond // how long a steady stream of changes may delay a cycle
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 10 * time.Second
+)
+
+// Engine runs cycles over one place.
+type Engine struct {
+	cluster   Cluster
+	observers []Observer
+	log       *slog.Logger
+	policy    policy.Policy
+	cycles    atomic.Uint64
+
+	mu        sync.Mutex // guards what follows; Why reads while Run plans
+	planner   *sched.Planner
+	explainer *sched.Explainer // of the last cycle; nil until somebody asks
+	primed    bool
+}
+
+// New returns an engine that is not running yet.
+func New(cluster Cluster, p policy.Policy, observers []Observer, log *slog.Logger) *Engine {
+	return &Engine{
+		cluster: cluster, observers: observers, log: log.With("component", "engine"),
+		policy: p, planner: sched.New(p),
+	}
+}
+
+// Cycles is how many times the planner was asked. An idle engine does not ask.
+func (e *Engine) Cycles() uint64 { return e.cycles.Load() }
+
+// Run turns until ctx ends, and returns its error. Failures of the place are logged and retried; after
+// one, the place is asked for everything it has, if it can say so, by its next Full delta.
+func (e *Engine) Run(ctx context.Context) error {
+	var (
+		wake  time.Time
+		fresh nexus.Delta // came while the last plan was verified
+		retry = firstRetry
+	)
+	for {
+		delta, err := e.observe(ctx, fresh, wake)
+		fresh = nexus.Delta{}
+		if err == nil && (!delta.Empty() || due(wake, e.cluster.Now())) {
+			wake, fresh, err = e.turn(ctx, delta)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			e.log.Error("cycle failed", "error", err, "retry", retry)
+			if !pause(ctx, retry) {
+				return ctx.Err()
+			}
+			retry = min(2*retry, lastRetry)
+		default:
+			retry = firstRetry
+		}
+	}
+}
+
+// observe waits for a change and gathers what comes with it.
+func (e *Engine) observe(ctx context.Context, delta nexus.Delta, wake time.Time) (nexus.Delta, error) {
+	if delta.Empty() {
+		d, err := e.cluster.Changes(ctx, wake)
+		if err != nil || d.Empty() {
+			return d, err
+		}
+		delta = d
+	}
+	for end := e.cluster.Now().Add(gatherMost); ; {
+		quiet := e.cluster.Now().Add(gather)
+		if quiet.After(end) {
+			return delta, nil
+		}
+		d, err := e.cluster.Changes(ctx, quiet)
+		if err != nil || d.Empty() {
+			return delta, ctx.Err() // what has come is planned; the error will come again
+		}
+		delta = merge(delta, d)
+	}
+}
+
+// turn is one cycle over a delta. It returns when the planner wants to be woken, and what came meanwhile.
+func (e *Engine) turn(ctx context.Context, delta nexus.Delta) (wake time.Time, fresh nexus.Delta, err error) {
+	began := time.Now()
+	plan := e.step(delta)
+	if fresh, err = e.cluster.Changes(ctx, e.cluster.Now()); err != nil {
+		e.refuse(plan)
+		return e.cluster.Now(), fresh, err
+	}
+	plan, dropped := verify(plan, fresh)
+	e.drop(dropped)
+	if !plan.Empty() {
+		if err = e.cluster.Apply(ctx, plan); err != nil {
+			e.refuse(plan)
+			return e.cluster.Now(), fresh, err
+		}
+	}
+	e.tell(nexus.Cycle{
+		Number: e.cycles.Load(), Delta: delta, Plan: plan, Dropped: dropped, Took: time.Since(began),
+	})
+	return plan.Wake, fresh, nil
+}
+
+func (e *Engine) step(delta nexus.Delta) nexus.Plan {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.explainer, e.primed = nil, e.primed || delta.Full
+	e.cycles.Add(1)
+	return e.planner.Step(delta, e.cluster.Now())
+}
+
+// drop tells the planner that decisions were not carried out.
+func (e *Engine) drop(jobs []string) {
+	if len(jobs) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.planner.Drop(jobs...)
+	e.explainer = nil
+}
+
+// refuse tells the planner that the whole plan came to nothing.
+func (e *Engine) refuse(plan nexus.Plan) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.planner.Refuse(plan)
+	e.explainer = nil
+}
+
+func (e *Engine) tell(c nexus.Cycle) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c.Waiting = e.planner.Waiting()
+	for _, o := range e.observers {
+		o.Observe(c, e.planner.Snapshot)
+	}
+}
+
+// Why answers why a job waits, with a fix that was tried and a date if there can be one. Errors are
+// [nexus.Error].
+func (e *Engine) Why(ctx context.Context, id string) (nexus.Why, error) {
+	e.mu.Lock()
+	if !e.primed {
+		e.mu.Unlock()
+		return nexus.Why{}, &nexus.Error{Code: nexus.CodeUnavailable, Message: "the planner has not looked yet", Hint: "ask again in a second"}
+	}
+	if e.explainer == nil {
+		e.explainer = sched.Explain(e.planner.Snapshot(), e.policy)
+	}
+	explainer := e.explainer
+	e.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nexus.Why{}, err
+	}
+	return explainer.Why(id)
+}
+
+func due(wake, now time.Time) bool { return !wake.IsZero() && !now.Before(wake) }
+
+// pause waits for d or the end of ctx, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

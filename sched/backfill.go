@@ -1,0 +1,104 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/ledger"
+)
+
+// claim is what a blocked job waits for. In `later` it has its seats, and its blockers have left.
+type claim struct {
+	entry    *entry
+	seats    []nexus.Seat
+	blockers []*entry
+	start    time.Time // when the last blocker will have ended at the latest; zero: unknown
+	preempts bool      // others are being stopped for it
+	owes     map[string]debt
+}
+
+// beginsAfter reports whether the claim is known not to begin before t.
+func (cl claim) beginsAfter(t time.Time) bool { return !cl.start.IsZero() && !cl.start.Before(t) }
+
+// claim keeps for a blocked job what it waits for: seats that are free once certain live jobs have ended,
+// those with a known end first, else the oldest. Because every seat given to somebody behind it has to be
+// free in `later` too, the job starts at the latest when those have ended: backfill cannot starve it.
+//
+// Only the first of the line keep claims; the rest are behind them anyhow, and come up as these start.
+func (c *cycle) claim(e *entry) bool {
+	if len(c.claims) >= c.policy.Heads() {
+		return false
+	}
+	blockers := c.clear(&e.job, clearing{
+		accounts: []*ledger.Ledger{c.later},
+		see:      c.later.Room,
+		may:      func(v *entry) bool { return c.later.Held(v.job.ID) != nil },
+		orders:   []func(a, b *entry) int{c.compareEnds},
+		compare:  c.compareBlockers,
+	})
+	mark := c.later.Checkpoint()
+	for _, b := range blockers {
+		c.later.Release(b.job.ID)
+	}
+	seats := c.find(&e.job, c.later.Room)
+	c.later.Rollback(mark)
+	if seats == nil {
+		return false
+	}
+	c.keep(claim{entry: e, seats: seats, blockers: blockers, start: c.lastEnd(blockers)}, blockers...)
+	return true
+}
+
+// promised reports whether a live job is stopping for somebody who waits.
+func (c *cycle) promised(v *entry) bool {
+	w := c.jobs[v.job.StopFor]
+	return v.job.Phase == nexus.Stopping && v.job.Stop == nexus.StopPreempt && w != nil && c.waits(w)
+}
+
+// compareEnds says who of two live jobs is waited for rather: the earlier known end, else the older.
+func (c *cycle) compareEnds(a, b *entry) int {
+	x, y := c.end(a), c.end(b)
+	if known := cmp.Compare(bit(x.IsZero()), bit(y.IsZero())); known != 0 {
+		return known
+	}
+	return cmp.Or(x.Compare(y), a.job.Started.Compare(b.job.Started), cmp.Compare(a.job.ID, b.job.ID))
+}
+
+// compareBlockers prefers a known date, then the earlier one, then fewer to wait for, then older ones.
+func (c *cycle) compareBlockers(a, b []*entry) int {
+	x, y := c.lastEnd(a), c.lastEnd(b)
+	if known := cmp.Compare(bit(x.IsZero()), bit(y.IsZero())); known != 0 {
+		return known
+	}
+	return cmp.Or(x.Compare(y), cmp.Compare(len(a), len(b)), slices.CompareFunc(a, b, c.compareEnds))
+}
+
+// end is when a live job will have ended at the latest; zero: unknown. Who is stopping may take as long as
+// its save takes; but who stops for somebody behind is looked at as before that was decided, so that a
+// decision made for those behind changes nothing for those ahead.
+func (c *cycle) end(e *entry) time.Time {
+	if e.job.Spec.MaxDuration <= 0 || e.job.Phase == nexus.Stopping && !c.promised(e) {
+		return time.Time{}
+	}
+	return endOf(&e.job, e.job.Started)
+}
+
+func endOf(j *nexus.Job, start time.Time) time.Time {
+	return start.Add(time.Duration(j.Spec.MaxDuration))
+}
+
+func (c *cycle) lastEnd(entries []*entry) time.Time {
+	var last time.Time
+	for _, e := range entries {
+		end := c.end(e)
+		if end.IsZero() {
+			return time.Time{}
+		}
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
+}

@@ -1,0 +1,320 @@
+package sched
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
+)
+
+// The laws hold for fleets and jobs of every kind that fit on a page.
+
+func anyNode(t *rapid.T, name string) nexus.Node {
+	n := nexus.Node{
+		Name: name, CPU: nexus.CPU(1000 * rapid.IntRange(1, 8).Draw(t, "cpu")), Memory: 16 << 10,
+		State: rapid.SampledFrom([]nexus.NodeState{nexus.Ready, nexus.Ready, nexus.Ready, nexus.Ready, nexus.Cordoned, nexus.Lost}).Draw(t, "state"),
+		Rack:  rapid.SampledFrom([]string{"", "r1", "r2"}).Draw(t, "rack"),
+	}
+	model := rapid.SampledFrom([]string{"A100", "H100"}).Draw(t, "model")
+	for i := range rapid.IntRange(0, 4).Draw(t, "gpus") {
+		d := nexus.GPU{Index: i, UUID: name + strconv.Itoa(i), Model: model, Memory: 40 << 10, Free: -1, Util: rapid.IntRange(0, 10).Draw(t, "util")}
+		d.Island = rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "island")
+		if rapid.IntRange(0, 12).Draw(t, "sick") == 0 {
+			d.Problem = "xid 79"
+		}
+		n.GPUs = append(n.GPUs, d)
+	}
+	return n
+}
+
+func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
+	s := nexus.Spec{
+		Type:     rapid.SampledFrom(nexus.Types()).Draw(t, "type"),
+		Priority: nexus.Priority(rapid.IntRange(-1, 2).Draw(t, "priority")),
+		Queue:    rapid.SampledFrom([]string{"default", "default", "default", "ghost"}).Draw(t, "queue"),
+		Nodes:    rapid.SampledFrom([]nexus.Range{{Min: 1, Max: 1}, {Min: 1, Max: 1}, {Min: 2, Max: 2}, {Min: 1, Max: 3}}).Draw(t, "nodes"),
+		Workers:  1,
+	}
+	r := &s.Resources
+	switch rapid.IntRange(0, 5).Draw(t, "kind") {
+	case 0:
+		s.Workers = rapid.IntRange(1, 4).Draw(t, "workers")
+	case 1:
+		r.GPUMemory = nexus.MiB(rapid.IntRange(1, 40).Draw(t, "share")) << 10
+	case 2:
+		r.GPUs.Auto = true
+		s.Workers = rapid.IntRange(0, 2).Draw(t, "workers")
+	default:
+		r.GPUs.N = rapid.IntRange(1, 4).Draw(t, "gpus")
+		s.Workers = r.GPUs.N
+		if rapid.IntRange(0, 4).Draw(t, "picky") == 0 {
+			r.GPUModel = []string{"H100"}
+		}
+	}
+	if !r.GPUs.Auto || s.Workers > 0 {
+		r.CPU = nexus.CPU(500 * rapid.IntRange(0, 4).Draw(t, "cpu"))
+	}
+	r.Memory = nexus.MiB(rapid.IntRange(0, 6).Draw(t, "memory")) << 10
+	if rapid.IntRange(0, 2).Draw(t, "timed") == 0 {
+		s.MaxDuration = nexus.Duration(time.Duration(rapid.IntRange(1, 90).Draw(t, "max_duration")) * time.Minute)
+	}
+	return nexus.Job{ID: id, Spec: s, Phase: nexus.Pending, Submitted: at.Add(-time.Duration(rapid.IntRange(0, 50).Draw(t, "age")) * time.Second)}
+}
+
+// life plays a random story of a fleet and hands each plan to see, after it was carried out.
+func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)) {
+	w := newWorld()
+	for i := range rapid.IntRange(1, 4).Draw(t, "nodes") {
+		w.setNode(anyNode(t, fmt.Sprintf("n%d", i)))
+	}
+	next := 0
+	pick := func(t *rapid.T, phases ...nexus.Phase) string {
+		var ids []string
+		for _, id := range slices.Sorted(maps.Keys(w.jobs)) {
+			if slices.Contains(phases, w.jobs[id].Phase) {
+				ids = append(ids, id)
+			}
+		}
+		if len(ids) == 0 {
+			t.Skip("no such job")
+		}
+		return rapid.SampledFrom(ids).Draw(t, "job")
+	}
+	submit := func(t *rapid.T) {
+		for range rapid.IntRange(1, 4).Draw(t, "many") {
+			next++
+			w.setJob(anyJob(t, fmt.Sprintf("j%03d", next), w.at))
+		}
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"submit": submit,
+		"again":  submit,
+		"finish": func(t *rapid.T) { w.removeJob(pick(t, nexus.Running)) },
+		"cancel": func(t *rapid.T) { w.removeJob(pick(t, nexus.Pending)) },
+		"cancelling": func(t *rapid.T) {
+			j := w.jobs[pick(t, nexus.Running)]
+			j.Phase, j.Stop = nexus.Stopping, nexus.StopCancel
+			w.setJob(j)
+		},
+		"stopped": func(t *rapid.T) {
+			id := pick(t, nexus.Stopping)
+			if w.jobs[id].Stop == nexus.StopCancel {
+				w.removeJob(id)
+				return
+			}
+			w.pend(id, func(j *nexus.Job) { j.Preemptions++ })
+		},
+		"fail": func(t *rapid.T) {
+			w.pend(pick(t, nexus.Running), func(j *nexus.Job) { j.NotBefore = w.at.Add(time.Minute) })
+		},
+		"save": func(t *rapid.T) {
+			j := w.jobs[pick(t, nexus.Running)]
+			j.CheckpointAt = w.at
+			w.setJob(j)
+		},
+		"node": func(t *rapid.T) {
+			name := rapid.SampledFrom([]string{"n0", "n1", "n2", "n3"}).Draw(t, "node")
+			if rapid.IntRange(0, 3).Draw(t, "gone") == 0 {
+				w.dropNode(name)
+				return
+			}
+			w.setNode(anyNode(t, name))
+		},
+		"time": func(t *rapid.T) {
+			w.at = w.at.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute)
+		},
+		"": func(t *rapid.T) {
+			before := w.snapshot()
+			plan := w.step()
+			w.apply(plan)
+			see(w, before, plan)
+		},
+	})
+}
+
+// Step by step is as from scratch; what was carried out leaves nothing to do; everyone who waits has a
+// reason (lawful). No device is given twice (I2), a gang is whole or absent (I3), only lower priorities
+// yield, to somebody who then has seats reserved (I5), and every reason is true.
+func TestLaws(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		life(t, func(w *world, before nexus.Snapshot, plan nexus.Plan) {
+			w.lawful(t, before, plan)
+			w.nothingTwice(t, before, plan)
+			w.wholeGangs(t, plan)
+			w.fairEvictions(t, before, plan)
+			for id, r := range w.reasons {
+				if lie := w.lie(w.jobs[id], r); lie != "" {
+					t.Fatalf("%s is told %+v, but %s\nplan:\n%s\nfleet:\n%s", id, r, lie, plan, w.snapshot())
+				}
+			}
+		})
+	})
+}
+
+// The same snapshot gives the same bytes of plan, in whatever order it is told.
+func TestOrderOfInputDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		life(t, func(_ *world, before nexus.Snapshot, _ nexus.Plan) {
+			if rapid.IntRange(0, 4).Draw(t, "look") > 0 {
+				return
+			}
+			want := Plan(before, policy.Default())
+			mixed := before
+			mixed.Jobs = rapid.Permutation(before.Jobs).Draw(t, "jobs")
+			mixed.Nodes = rapid.Permutation(before.Nodes).Draw(t, "nodes")
+			if got := Plan(mixed, policy.Default()); !reflect.DeepEqual(got, want) {
+				t.Fatalf("another order, another plan:\n%s\nand\n%s", got, want)
+			}
+		})
+	})
+}
+
+// Where a fix is offered, applying it starts the job (I6); whoever waits hears a sentence.
+func TestFixesWork(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		life(t, func(w *world, _ nexus.Snapshot, _ nexus.Plan) {
+			s := w.snapshot()
+			if len(s.Jobs) == 0 {
+				return
+			}
+			x := Explain(s, policy.Default())
+			one := rapid.IntRange(0, len(s.Jobs)-1).Draw(t, "asked about")
+			for i, j := range s.Jobs {
+				if i != one {
+					continue
+				}
+				why, err := x.Why(j.ID)
+				if err != nil || why.Sentence == "" {
+					t.Fatalf("%s: no sentence: %+v, %v", j.ID, why, err)
+				}
+				if why.Fix == nil {
+					continue
+				}
+				args := []string{}
+				for key, value := range why.Fix.Set {
+					args = append(args, key+"="+value)
+				}
+				changed := s
+				changed.Jobs = slices.Clone(s.Jobs)
+				changed.Jobs[i].Spec = set(t, j.Spec, args)
+				placed := Plan(changed, policy.Default()).Place
+				if !slices.ContainsFunc(placed, func(p nexus.Placement) bool { return p.Job == j.ID }) {
+					t.Fatalf("%s was promised to start with %v and does not\n%s", j.ID, why.Fix.Set, s)
+				}
+			}
+		})
+	})
+}
+
+// nothingTwice adds everything up again.
+func (w *world) nothingTwice(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) {
+	fresh := map[string]bool{}
+	for _, p := range plan.Place {
+		for _, s := range p.Seats {
+			fresh[s.Node] = true
+		}
+	}
+	for name := range fresh { // nodes that shrank under what runs are nobody's decision
+		n := w.nodes[name]
+		var cpu nexus.CPU
+		var memory nexus.MiB
+		shares, whole := map[string]nexus.MiB{}, map[string]int{}
+		for _, j := range w.jobs {
+			if j.Placement == nil {
+				continue
+			}
+			for _, s := range j.Placement.Seats {
+				if s.Node != name {
+					continue
+				}
+				cpu, memory = cpu+s.CPU, memory+s.Memory
+				for _, g := range s.GPUs {
+					shares[g.UUID] += s.Share
+					whole[g.UUID] += bit(s.Share == 0)
+				}
+			}
+		}
+		for _, p := range plan.Place {
+			for _, s := range p.Seats {
+				if s.Node != name {
+					continue
+				}
+				if n.State != nexus.Ready || s.CPU > 0 && cpu > n.CPU || s.Memory > 0 && memory > n.Memory {
+					t.Fatalf("%s on %s, which is %s and gives %s cpus and %s\nfleet before:\n%s", p.Job, name, n.State, cpu, memory, before)
+				}
+				for _, g := range s.GPUs {
+					i := slices.IndexFunc(n.GPUs, func(d nexus.GPU) bool { return d.UUID == g.UUID })
+					if i < 0 || n.GPUs[i].Problem != "" || whole[g.UUID] > 1 || whole[g.UUID] == 1 && shares[g.UUID] > 0 || shares[g.UUID] > n.GPUs[i].Usable() {
+						t.Fatalf("%s got GPU %d of %s, which is not to be had\nfleet before:\n%s", p.Job, g.Index, name, before)
+					}
+				}
+			}
+		}
+	}
+}
+
+func (w *world) wholeGangs(t *rapid.T, plan nexus.Plan) {
+	for _, p := range plan.Place {
+		spec := w.jobs[p.Job].Spec
+		nodes := map[string]bool{}
+		for _, s := range p.Seats {
+			nodes[s.Node] = true
+			r := spec.Resources
+			if !r.GPUs.Auto && !r.Share() && len(s.GPUs) != r.GPUs.N || r.GPUs.Auto && spec.Workers > 0 && len(s.GPUs)%spec.Workers != 0 {
+				t.Fatalf("%s asked for %d GPUs and got %d", p.Job, r.GPUs.N, len(s.GPUs))
+			}
+			if s.Because == "" || s.Workers < 1 || len(s.GPUs) > 0 && len(s.GPUs)%s.Workers != 0 && s.Share == 0 {
+				t.Fatalf("%s has an odd seat: %+v", p.Job, s)
+			}
+		}
+		if n := len(nodes); n != len(p.Seats) || n < spec.Nodes.Min || n > spec.Nodes.Max {
+			t.Fatalf("a gang of %s nodes got %d seats on %d", spec.Nodes, len(p.Seats), n)
+		}
+	}
+}
+
+func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) {
+	for _, v := range plan.Evict {
+		victim, winner := w.jobs[v.Job], w.jobs[v.For]
+		if victim.Spec.Priority >= winner.Spec.Priority {
+			t.Fatalf("%s (%s) yields to %s (%s)", v.Job, victim.Spec.Priority, v.For, winner.Spec.Priority)
+		}
+		if len(w.kept[v.For].Seats) == 0 {
+			t.Fatalf("%s is evicted for %s, for whom nothing is reserved\nplan:\n%s\nfleet before:\n%s", v.Job, v.For, plan, before)
+		}
+		// It was needed: with all other victims gone, and it alone staying, the winner would still wait.
+		spared := before
+		spared.Jobs = slices.DeleteFunc(slices.Clone(before.Jobs), func(j nexus.Job) bool {
+			return j.ID != v.For && (j.Phase == nexus.Pending || j.ID != v.Job && slices.ContainsFunc(plan.Evict, func(o nexus.Eviction) bool { return o.Job == j.ID && o.For == v.For }))
+		})
+		spared.Reserve = nil
+		if again := Plan(spared, policy.Default()); len(again.Place) > 0 && again.Place[0].Job == v.For {
+			waiting := 0
+			for _, j := range before.Jobs {
+				waiting += bit(j.Phase == nexus.Pending)
+			}
+			if waiting == 1 { // with others in line, their claims may take the room
+
+				t.Fatalf("%s was evicted for %s in vain\nplan:\n%s\nfleet before:\n%s", v.Job, v.For, plan, before)
+			}
+		}
+	}
+}
+
+// set is `--set` for the keys that fixes use.
+func set(t fataler, s nexus.Spec, args []string) nexus.Spec {
+	for _, arg := range args {
+		if err := setOne(&s, arg); err != nil {
+			t.Fatalf("%s: %v", arg, err)
+		}
+	}
+	return s
+}

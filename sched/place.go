@@ -1,0 +1,57 @@
+package sched
+
+import (
+	"slices"
+	"time"
+
+	"ainexus.io/nexus"
+)
+
+// place starts a job if all its seats are free and kept for nobody ahead of it. A job that is known to
+// end before the claims ahead of it begin may use what they keep.
+func (c *cycle) place(e *entry) bool {
+	e.ahead = len(c.claims)
+	if c.full[e.shape] != nil || c.barredBy(e) != "" {
+		return false
+	}
+	seats := c.find(&e.job, c.both)
+	if seats == nil {
+		seats = c.findInGap(e)
+	}
+	if seats == nil {
+		c.full[e.shape] = e
+		return false
+	}
+	placement := nexus.Placement{Job: e.job.ID, Attempt: e.job.Attempt + 1, Seats: seats}
+	after := e.job
+	after.Phase, after.Attempt, after.Placement, after.Started = nexus.Starting, placement.Attempt, &placement, c.at
+	after.NotBefore, after.Stop, after.StopFor = time.Time{}, "", ""
+	c.placed = append(c.placed, placement)
+	delete(c.told, e.job.ID)
+	c.take(e, after)
+	c.bars.fresh[e.job.ID] = true
+	return true
+}
+
+// findInGap looks for seats among those that are kept for claims with a date, for a job that will be gone
+// by then.
+func (c *cycle) findInGap(e *entry) []nexus.Seat {
+	if e.job.Spec.MaxDuration <= 0 {
+		return nil
+	}
+	end := endOf(&e.job, c.at)
+	gap := func(_ int, cl claim) bool { return cl.beginsAfter(end) }
+	if !slices.ContainsFunc(c.claims, func(cl claim) bool { return gap(0, cl) }) {
+		return nil
+	}
+	mark := c.later.Checkpoint()
+	defer c.later.Rollback(mark)
+	for _, cl := range c.claims {
+		if gap(0, cl) {
+			c.later.Release(cl.entry.job.ID)
+		}
+	}
+	var seats []nexus.Seat
+	c.without(gap, func() { seats = c.find(&e.job, c.both) })
+	return seats
+}

@@ -1,0 +1,27 @@
+package policy
+
+import (
+	"cmp"
+	"time"
+
+	"ainexus.io/nexus"
+)
+
+// Compare says who goes first: higher priority, then inference ahead of its equals, then arrival. The id
+// decides between jobs of the same instant, so that the order is total. Where promised is not zero, seats
+// are kept since then for somebody of that priority: inference that came later goes by arrival.
+func Compare(a, b *nexus.Job, promised time.Time) int {
+	return cmp.Or(
+		cmp.Compare(b.Spec.Priority, a.Spec.Priority),
+		cmp.Compare(ahead(a, promised), ahead(b, promised)),
+		a.Submitted.Compare(b.Submitted),
+		cmp.Compare(a.ID, b.ID),
+	)
+}
+
+func ahead(j *nexus.Job, promised time.Time) int {
+	if j.Spec.Type == nexus.Inference && (promised.IsZero() || !j.Submitted.After(promised)) {
+		return 0
+	}
+	return 1
+}

@@ -1,0 +1,116 @@
+package sched
+
+import (
+	"fmt"
+	"slices"
+
+	"ainexus.io/nexus"
+)
+
+// lie says what is untrue about a reason; empty if it is true. It looks at the fleet with its own eyes.
+func (w *world) lie(j nexus.Job, r nexus.Reason) string {
+	switch r.Code {
+	case nexus.WaitBackoff:
+		if !r.Until.Equal(j.NotBefore) || !j.NotBefore.After(w.at) {
+			return "it does not back off"
+		}
+	case nexus.WaitQueue:
+		if j.Spec.Queue == nexus.DefaultQueue {
+			return "its queue is the default one"
+		}
+	case nexus.WaitPreempt:
+		v, ok := w.jobs[r.Job]
+		if !ok || v.Phase != nexus.Stopping || v.StopFor != j.ID {
+			return "nobody of that name is stopping for it"
+		}
+	case nexus.WaitUnfit:
+		return w.fits(j, "an empty fleet", true, true, true)
+	case nexus.WaitNodes:
+		return w.fits(j, "the ready nodes, were they empty", false, true, true)
+	case nexus.WaitDevice:
+		return w.fits(j, "the ready nodes with their healthy devices, were they empty", false, false, true)
+	case nexus.WaitCapacity:
+		if lie := w.fits(j, "what is free", false, false, false); lie != "" {
+			return lie
+		}
+		if w.fits(j, "", false, false, true) == "" {
+			return "not even an empty fleet would take it"
+		}
+	case nexus.WaitBehind:
+		if w.fits(j, "", false, false, false) == "" {
+			return "there is no room for it"
+		}
+		ahead, ok := w.jobs[r.Job]
+		if !ok || ahead.Phase != nexus.Pending || ahead.Spec.Priority < j.Spec.Priority {
+			return fmt.Sprintf("%q is not ahead of it", r.Job)
+		}
+	default:
+		return "that is no reason"
+	}
+	if r.Node != "" && r.Code != nexus.WaitNodes && r.Have >= r.Need {
+		return "that is enough"
+	}
+	return ""
+}
+
+// fits says that a job fits on so many nodes after all; empty if it does not. It counts by itself.
+func (w *world) fits(j nexus.Job, where string, anyState, ailing, empty bool) string {
+	n := 0
+	for name, node := range w.nodes {
+		if node.State != nexus.Ready && !anyState {
+			continue
+		}
+		if w.seatThere(j.Spec, name, ailing, empty) {
+			n++
+		}
+	}
+	if n >= j.Spec.Nodes.Min {
+		return fmt.Sprintf("%d nodes of %s would take it", n, where)
+	}
+	return ""
+}
+
+func (w *world) seatThere(s nexus.Spec, name string, ailing, empty bool) bool {
+	node := w.nodes[name]
+	cpu, memory := node.CPU, node.Memory
+	whole, share := make([]bool, len(node.GPUs)), make([]nexus.MiB, len(node.GPUs))
+	for i, d := range node.GPUs {
+		well := (d.Problem == "" || ailing) && (len(s.Resources.GPUModel) == 0 || slices.Contains(s.Resources.GPUModel, d.Model))
+		whole[i] = well
+		if well {
+			share[i] = d.Usable() - d.Foreign
+		}
+	}
+	for _, j := range w.jobs {
+		if empty || j.Placement == nil {
+			continue
+		}
+		for _, seat := range j.Placement.Seats {
+			if seat.Node != name {
+				continue
+			}
+			cpu, memory = cpu-seat.CPU, memory-seat.Memory
+			for _, g := range seat.GPUs {
+				if i := slices.IndexFunc(node.GPUs, func(d nexus.GPU) bool { return d.UUID == g.UUID }); i >= 0 {
+					whole[i] = false
+					if share[i] -= seat.Share; seat.Share == 0 {
+						share[i] = 0
+					}
+				}
+			}
+		}
+	}
+	free := 0
+	for _, ok := range whole {
+		free += bit(ok)
+	}
+	r := s.Resources
+	least := r.CPU
+	if r.GPUs.Auto && s.Workers == 0 && r.CPU == 0 {
+		least = 1000
+	}
+	if max(0, cpu) < least || max(0, memory) < r.Memory || free < r.GPUs.N {
+		return false
+	}
+	return !r.Share() || slices.ContainsFunc(share, func(m nexus.MiB) bool { return m >= r.GPUMemory })
+}

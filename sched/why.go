@@ -1,0 +1,91 @@
+package sched
+
+import (
+	"fmt"
+	"time"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
+)
+
+// Explainer answers why jobs wait in one snapshot. It plans once and may be used by several at a time.
+type Explainer struct {
+	snapshot  nexus.Snapshot
+	policy    policy.Policy
+	jobs      map[string]*nexus.Job
+	reasons   map[string]nexus.Reason
+	starts    map[string]time.Time
+	positions map[string]int
+	places    map[string]bool
+}
+
+// Explain plans a snapshot in order to explain it.
+func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
+	x := &Explainer{
+		snapshot: s, policy: p, jobs: make(map[string]*nexus.Job, len(s.Jobs)), reasons: map[string]nexus.Reason{},
+		starts: map[string]time.Time{}, positions: map[string]int{}, places: map[string]bool{},
+	}
+	for i := range s.Jobs {
+		x.jobs[s.Jobs[i].ID] = &s.Jobs[i]
+	}
+	planner, plan := planned(s, p)
+	for _, placed := range plan.Place {
+		x.places[placed.Job] = true
+	}
+	for _, h := range plan.Hold {
+		x.reasons[h.Job] = h.Reason
+	}
+	for _, cl := range planner.claims {
+		x.starts[cl.entry.job.ID] = cl.start
+	}
+	position := 0
+	for _, e := range planner.line {
+		if planner.waits(e) {
+			position++
+			x.positions[e.job.ID] = position
+		}
+	}
+	return x
+}
+
+// Why says why one job of a snapshot waits. Who asks about several uses [Explain]. Errors are
+// [nexus.Error].
+func Why(s nexus.Snapshot, p policy.Policy, job string) (nexus.Why, error) {
+	return Explain(s, p).Why(job)
+}
+
+// Why says why one job waits, when it starts if that can be known, and the smallest change to it that
+// would start it now. Errors are [nexus.Error].
+func (x *Explainer) Why(job string) (nexus.Why, error) {
+	j := x.jobs[job]
+	if j == nil {
+		return nexus.Why{}, &nexus.Error{
+			Code: nexus.CodeNotFound, Message: fmt.Sprintf("no job %s waits or runs", job), Hint: "nexus ps lists the jobs",
+		}
+	}
+	w := nexus.Why{Job: job, Phase: j.Phase}
+	if j.Phase != nexus.Pending {
+		w.Sentence = map[nexus.Phase]string{
+			nexus.Starting: "it does not wait: it is starting",
+			nexus.Running:  "it does not wait: it runs",
+			nexus.Stopping: "it does not wait: it is stopping",
+		}[j.Phase]
+		return w, nil
+	}
+	if x.places[job] {
+		w.Sentence = "it does not wait any more: it is about to start"
+		return w, nil
+	}
+	w.Reason, w.Position, w.Start = x.reasons[job], x.positions[job], x.starts[job]
+	w.Sentence = x.named(w.Reason).Sentence()
+	w.Fix = x.fix(j, w.Reason)
+	return w, nil
+}
+
+// named puts the name of the job that stands in the way beside its id.
+func (x *Explainer) named(r nexus.Reason) nexus.Reason {
+	if other := x.jobs[r.Job]; other != nil && other.Spec.Name != "" {
+		r.Job = fmt.Sprintf("%s (%s)", other.Spec.Name, other.ID)
+	}
+	return r
+}

@@ -1,0 +1,125 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/ledger"
+	"ainexus.io/sched/policy"
+)
+
+// yield makes room for a job by jobs that leave, in two phases. First it looks at who is stopping already:
+// for this job, or for nobody in particular. Where that is not enough it asks the fewest and cheapest jobs
+// of strictly lower priority for their seats. Either way the seats are kept for the job: in `later` it has
+// them from now on, and nobody behind it can take what becomes free.
+func (c *cycle) yield(e *entry) bool {
+	key := hungry{e.shape, e.job.Spec.Priority}
+	own := c.stopping[e.job.ID]
+	if c.barren[key] && own == nil {
+		return false
+	}
+	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool {
+		return c.later.Held(v.job.ID) == nil // somebody ahead waits for it
+	})
+	seats, victims := c.makeRoom(e, soon)
+	if seats == nil {
+		c.barren[key] = true
+		return false
+	}
+	for _, v := range victims {
+		if c.bars.fresh[v.job.ID] {
+			c.undone[v.job.ID] = e.job.ID
+			continue
+		}
+		c.evicted = append(c.evicted, nexus.Eviction{Job: v.job.ID, Attempt: v.job.Attempt, For: e.job.ID})
+	}
+	if forIt := slices.Concat(own, victims); len(forIt) > 0 {
+		c.reasons[e] = nexus.Reason{Code: nexus.WaitPreempt, Job: sortedByID(forIt)[0].job.ID}
+	}
+	soon = slices.DeleteFunc(soon, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
+	c.keep(claim{entry: e, seats: seats, preempts: len(c.kept[e.job.ID].Seats)+len(own)+len(victims) > 0}, slices.Concat(soon, victims)...)
+	return true
+}
+
+// meet reports whether two gangs have a node in common.
+func meet(a, b []nexus.Seat) bool {
+	return slices.ContainsFunc(a, func(x nexus.Seat) bool {
+		return slices.ContainsFunc(b, func(y nexus.Seat) bool { return x.Node == y.Node })
+	})
+}
+
+// makeRoom finds the seats that a job gets once those who stop are gone, and whom else it takes; both
+// accounts are left as they were.
+func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims []*entry) {
+	now, later := c.now.Checkpoint(), c.later.Checkpoint()
+	defer func() {
+		c.now.Rollback(now)
+		c.later.Rollback(later)
+	}()
+	gone := func(entries []*entry) {
+		for _, v := range entries {
+			c.now.Release(v.job.ID)
+			c.later.Release(v.job.ID)
+		}
+	}
+	gone(soon)
+	if len(soon) > 0 {
+		if seats = c.find(&e.job, c.both); seats != nil {
+			return seats, nil
+		}
+	}
+	if !c.bars.calm[e.job.ID] {
+		victims = c.victims(e)
+	}
+	if victims == nil {
+		return nil, nil
+	}
+	gone(victims)
+	return c.find(&e.job, c.both), victims
+}
+
+// victims is the cheapest set of jobs that may be evicted for e and make room for it; nil if there is none.
+func (c *cycle) victims(e *entry) []*entry {
+	cheapFirst := func(a, b *entry) int { return policy.CompareVictims(&a.job, &b.job, c.at) }
+	return c.clear(&e.job, clearing{
+		accounts: []*ledger.Ledger{c.now, c.later},
+		see:      c.both,
+		may: func(v *entry) bool {
+			_, undecided := c.taken[v.job.ID]
+			undecided = undecided && !c.bars.fresh[v.job.ID]
+			leaves := v.job.Phase == nexus.Stopping || c.later.Held(v.job.ID) == nil // or somebody ahead waits for it
+			return !undecided && !leaves && policy.MayEvict(&e.job, &v.job)
+		},
+		orders: []func(a, b *entry) int{cheapFirst, func(a, b *entry) int {
+			return cmp.Or(cmp.Compare(a.job.Spec.Priority, b.job.Spec.Priority), cmp.Compare(size(b), size(a)), cheapFirst(a, b))
+		}},
+		compare: func(a, b []*entry) int {
+			return policy.PriceOf(c.running(a), c.at).Compare(policy.PriceOf(c.running(b), c.at))
+		},
+	})
+}
+
+// size is how much a live job holds: GPUs first, then what it shares.
+func size(e *entry) int64 {
+	var n int64
+	for _, s := range e.job.Placement.Seats {
+		if s.Share > 0 {
+			n += int64(s.Share)
+			continue
+		}
+		n += int64(len(s.GPUs))<<32 + int64(s.CPU)
+	}
+	return n
+}
+
+// running are the jobs that really run: who was only just placed costs nothing.
+func (c *cycle) running(entries []*entry) []*nexus.Job {
+	var jobs []*nexus.Job
+	for _, e := range entries {
+		if !c.bars.fresh[e.job.ID] {
+			jobs = append(jobs, &e.job)
+		}
+	}
+	return jobs
+}
