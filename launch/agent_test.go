@@ -1,0 +1,51 @@
+package launch
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ainexus.io/nexus"
+)
+
+func TestFourWorkersRunAndSucceed(t *testing.T) {
+	t.Parallel()
+	result, dir := runAgent(t, order(t, 4, `echo "rank $RANK of $WORLD_SIZE"; [ -n "$MASTER_PORT" ]`))
+	if !result.OK || result.Rank != -1 || result.Exit != 0 {
+		t.Fatalf("%+v", result)
+	}
+	for rank, want := range []string{"rank 0 of 4\n", "rank 1 of 4\n", "rank 2 of 4\n", "rank 3 of 4\n"} {
+		if got := content(t, dir.WorkerLog(0, rank)); got != want {
+			t.Errorf("log of rank %d: %q", rank, got)
+		}
+	}
+	status, err := dir.Status()
+	if err != nil || status.State != nexus.AgentDone || len(status.Workers) != 4 || *status.Workers[3].Exit != 0 {
+		t.Errorf("%+v %v", status, err)
+	}
+	// Another test's child, between fork and exec, may hold every file of this process for an instant.
+	eventually(t, 5*time.Second, "the lock is free", func() bool { locked, err := dir.Locked(); return !locked && err == nil })
+	if a, err := dir.Agent(); err != nil || a.PID == 0 || a.Keeper == 0 || alive(a.Keeper) {
+		t.Errorf("agent %+v %v: the keeper is there still", a, err)
+	}
+}
+
+func TestABareLaunchRunsFourWorkers(t *testing.T) {
+	t.Parallel()
+	var out, errs strings.Builder
+	result, err := Run(t.Context(), Options{
+		Command: nexus.Command{Shell: "echo $RANK/$WORLD_SIZE; echo oh >&2"}, Workers: 4, Dir: t.TempDir(),
+		Keeper: keeperArgv(), Stdout: &out, Stderr: &errs,
+	})
+	if err != nil || !result.OK {
+		t.Fatalf("%+v %v", result, err)
+	}
+	for _, line := range []string{"[rank 0] 0/4\n", "[rank 3] 3/4\n"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("%q is not in %q", line, out.String())
+		}
+	}
+	if strings.Count(errs.String(), "oh\n") != 4 {
+		t.Errorf("stderr: %q", errs.String())
+	}
+}

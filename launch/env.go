@@ -1,0 +1,111 @@
+package launch
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ainexus.io/attempt"
+	"ainexus.io/nexus"
+	"ainexus.io/proc"
+)
+
+// seatEnv is what every process of the attempt gets on top of base: setup too, in every round.
+func seatEnv(o nexus.Order, base map[string]string, bare bool) map[string]string {
+	env := maps.Clone(base)
+	env["NEXUS_JOB"] = o.Job
+	env[proc.EnvAttempt] = attempt.Name(o.Job, o.Attempt)
+	env["NEXUS_NODE"] = o.Seat.Node
+	if !bare { // a bare launch leaves the devices as it finds them, and no job id joins its runs
+		env["CUDA_VISIBLE_DEVICES"] = devices(o.Seat.GPUs)
+		unlessSet(env, "WANDB_RUN_ID", o.Job)
+		unlessSet(env, "WANDB_RESUME", "allow")
+	}
+	if o.Seat.Share > 0 {
+		env["NEXUS_GPU_MEMORY_MIB"] = strconv.FormatInt(int64(o.Seat.Share), 10)
+	}
+	if o.Spec.Checkpoint != nil {
+		env["NEXUS_CHECKPOINT_PATH"] = below(o.Workdir, o.Spec.Checkpoint.Path)
+	}
+	unlessSet(env, "PYTHONUNBUFFERED", "1") // a pipe is no terminal: lines would come late, the last ones never
+	return env
+}
+
+// roundFacts are what a round adds to an order.
+type roundFacts struct {
+	number     int
+	masterAddr string
+	masterPort int
+	role       string
+	runID      string
+	dir        attempt.Dir
+	errorFile  func(rank int) string
+}
+
+// workerEnv is the environment of one worker: torchrun's variables and ours. The seat is all there is: one node.
+func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []string {
+	env := maps.Clone(seat)
+	world := strconv.Itoa(o.Seat.Workers)
+	own := strconv.Itoa(rank)
+	for key, value := range map[string]string{
+		"RANK": own, "LOCAL_RANK": own, "ROLE_RANK": own,
+		"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "ROLE_WORLD_SIZE": world,
+		"GROUP_RANK": "0", "GROUP_WORLD_SIZE": "1", "ROLE_NAME": r.role,
+		"MASTER_ADDR": r.masterAddr, "MASTER_PORT": strconv.Itoa(r.masterPort),
+		"TORCHELASTIC_RUN_ID":          r.runID,
+		"TORCHELASTIC_RESTART_COUNT":   strconv.Itoa(r.number),
+		"TORCHELASTIC_MAX_RESTARTS":    strconv.Itoa(o.RestartsLeft),
+		"TORCHELASTIC_USE_AGENT_STORE": "True", // exactly so
+		"TORCHELASTIC_ERROR_FILE":      r.errorFile(rank),
+		"NEXUS_ROUND":                  strconv.Itoa(r.number),
+		"NEXUS_ACK_FILE":               r.dir.AckFile(),
+		"NEXUS_PROGRESS_FILE":          r.dir.ProgressFile(rank),
+	} {
+		env[key] = value
+	}
+	unlessSet(env, "OMP_NUM_THREADS", strconv.Itoa(threads(o.Seat)))
+	unlessSet(env, "TORCH_NCCL_ASYNC_ERROR_HANDLING", "1")
+	unlessSet(env, "NCCL_ASYNC_ERROR_HANDLING", "1")
+	return list(env)
+}
+
+// threads is each worker's part of the seat's CPUs.
+func threads(s nexus.Seat) int { return max(1, int(s.CPU)/1000/max(1, s.Workers)) }
+
+// devices names the seat's GPUs as CUDA wants to hear it: by UUID where there is one.
+func devices(gpus []nexus.SeatGPU) string {
+	names := make([]string, len(gpus))
+	for i, g := range gpus {
+		names[i] = g.UUID
+		if names[i] == "" {
+			names[i] = strconv.Itoa(g.Index)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+func unlessSet(env map[string]string, key, value string) {
+	if _, set := env[key]; !set {
+		env[key] = value
+	}
+}
+
+// list writes an environment as exec takes it, in order.
+func list(env map[string]string) []string {
+	lines := make([]string, 0, len(env))
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		lines = append(lines, key+"="+env[key])
+	}
+	return lines
+}
+
+func below(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

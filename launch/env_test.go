@@ -1,0 +1,84 @@
+package launch
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"ainexus.io/attempt"
+	"ainexus.io/nexus"
+)
+
+// ring is a job of four workers on two of a machine's GPUs' worth of everything.
+func ring() nexus.Order {
+	return nexus.Order{
+		Job: "j7k2", Attempt: 3, RestartsLeft: 5, Workdir: "/home/ada/gpt",
+		Env: map[string]string{"PATH": "/venv/bin:/usr/bin", "HOME": "/home/ada", "LANG": "C.UTF-8", "RANK": "77"},
+		Seat: nexus.Seat{Node: "tower", Workers: 4, CPU: 10_000, GPUs: []nexus.SeatGPU{
+			{Index: 0, UUID: "GPU-a"}, {Index: 1, UUID: "GPU-b"}, {Index: 2, UUID: "GPU-c"}, {Index: 3},
+		}},
+		Spec: nexus.Spec{
+			Env:        map[string]nexus.EnvValue{"NCCL_DEBUG": {Value: "WARN"}, "LANG": {Value: "en_US.UTF-8"}},
+			Checkpoint: &nexus.CheckpointSpec{Path: "ckpt"},
+		},
+	}
+}
+
+func ringEnv(t *testing.T, o nexus.Order, rank int) []string {
+	t.Helper()
+	base, err := baseEnv(o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return workerEnv(o, seatEnv(o, base, false), roundFacts{
+		number: 2, masterAddr: "127.0.0.1", masterPort: 29500, role: "default", runID: o.Job, dir: attempt.Dir("/state/j7k2/3"),
+		errorFile: func(rank int) string { return attempt.Dir("/state/j7k2/3").ErrorFile(2, rank) },
+	}, rank)
+}
+
+func TestTheEnvironmentOfARingOfFour(t *testing.T) {
+	var told strings.Builder
+	fmt.Fprintf(&told, "%s\n", strings.Join(ringEnv(t, ring(), 0), "\n"))
+	first := ringEnv(t, ring(), 0)
+	for rank := 1; rank < 4; rank++ {
+		fmt.Fprintf(&told, "\nrank %d differs in\n", rank)
+		for i, line := range ringEnv(t, ring(), rank) {
+			if line != first[i] {
+				fmt.Fprintln(&told, line)
+			}
+		}
+	}
+	want, err := os.ReadFile("testdata/ring.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told.String() != string(want) {
+		t.Errorf("got:\n%s", told.String())
+	}
+}
+
+func TestWhatTheJobSaysAboutItsEnvironment(t *testing.T) {
+	o := ring()
+	o.Seat.GPUs, o.Seat.Share, o.Seat.CPU = nil, 0, 2000
+	o.Spec.Env["WANDB_RUN_ID"] = nexus.EnvValue{Value: "mine"}
+	o.Spec.Env["CUDA_VISIBLE_DEVICES"] = nexus.EnvValue{Value: "0,1"}
+	o.Spec.Env["WORLD_SIZE"] = nexus.EnvValue{Value: "9"}
+	env := "\n" + strings.Join(ringEnv(t, o, 1), "\n") + "\n"
+	for _, line := range []string{
+		"CUDA_VISIBLE_DEVICES=", // a job without GPUs sees none, whatever it says
+		"OMP_NUM_THREADS=1", "WANDB_RUN_ID=mine", "WORLD_SIZE=4", "RANK=1",
+	} {
+		if !strings.Contains(env, "\n"+line+"\n") {
+			t.Errorf("%s is missing", line)
+		}
+	}
+	o.Spec.Env["OMP_NUM_THREADS"] = nexus.EnvValue{Value: "7"}
+	o.Seat.GPUs, o.Seat.Share = []nexus.SeatGPU{{Index: 1, UUID: "GPU-b"}}, 2000
+	env = "\n" + strings.Join(ringEnv(t, o, 1), "\n") + "\n"
+	for _, line := range []string{"CUDA_VISIBLE_DEVICES=GPU-b", "NEXUS_GPU_MEMORY_MIB=2000", "OMP_NUM_THREADS=7"} {
+		if !strings.Contains(env, "\n"+line+"\n") {
+			t.Errorf("%s is missing", line)
+		}
+	}
+}

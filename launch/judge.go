@@ -1,0 +1,97 @@
+package launch
+
+import (
+	"fmt"
+	"time"
+
+	"ainexus.io/nexus"
+	"ainexus.io/proc"
+)
+
+// judge says how a round ended, once all of its processes are gone.
+func (a *agent) judge(r *round) ending {
+	if r.stop != nil {
+		return a.stopped(*r.stop, r.began)
+	}
+	if r.hang != "" {
+		e := ending{cause: nexus.CauseHang, rank: r.hangRank, exit: 1, message: r.hang}
+		if e.rank >= 0 {
+			e.tail = r.outputs.tails[e.rank].Lines()
+		}
+		return e
+	}
+	failures := a.failures(r)
+	if len(failures) == 0 {
+		return ending{ok: true, rank: -1, message: fmt.Sprintf("%s ended well after %s",
+			times(len(r.workers), "worker", "workers"), about(a.clock.Mono()-r.began))}
+	}
+	return a.blame(r, rootCause(failures))
+}
+
+// failures are the workers that ended badly before anybody asked them to, and those that had said why they would.
+func (a *agent) failures(r *round) (list []failure) {
+	for rank, p := range r.workers {
+		f := failure{rank: rank, exit: p.Exit(), report: readErrorFile(a.errorFile(r.number, rank))}
+		byItself := r.asked.IsZero() || !f.exit.At.After(r.asked)
+		if !f.exit.OK() && (byItself || f.report != nil) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// blame tells of the failure that came first.
+func (a *agent) blame(r *round, f failure) ending {
+	e := ending{
+		cause: nexus.CauseExit, rank: f.rank, exit: exitCode(f.exit), tail: r.outputs.tails[f.rank].Lines(),
+		message: describe(fmt.Sprintf("rank %d", f.rank), f.exit, a.oom(r.oomAt)),
+	}
+	if f.report != nil {
+		if text := firstLine(f.report.message); text != "" {
+			e.message += ": " + text
+		}
+	}
+	return e
+}
+
+// oomCount is what the OOM killer has done so far: to the attempt, or, where nobody counts that, on the machine.
+func (a *agent) oomCount() int {
+	if a.cgroup.CountsOOM() {
+		return a.cgroup.OOMKills()
+	}
+	return proc.MachineOOMKills()
+}
+
+// oom is what the OOM killer did since the count was before.
+func (a *agent) oom(before int) oom {
+	o := oom{kills: a.oomCount() - before, ours: a.cgroup.CountsOOM()}
+	if a.order.Limits && o.ours {
+		o.limit = a.order.Seat.Memory
+	}
+	return o
+}
+
+// stopped tells how a stop went: what was saved, or what was lost. Began is Mono when the work began.
+func (a *agent) stopped(request stopRequest, began time.Duration) ending {
+	e := ending{cause: request.cause, rank: -1, exit: request.exit, message: request.why, lost: -1}
+	ack, err := acknowledged(a.dir, a.name, a.order.Workdir)
+	if ack != nil {
+		e.ack, e.lost = ack, 0
+		e.message += fmt.Sprintf("; the checkpoint of step %d is saved at %s", ack.Step, proc.Sanitize(ack.Path))
+		return e
+	}
+	if err != nil {
+		a.log.Warn("the stop was acknowledged, but not with a valid checkpoint", "err", err)
+		e.message += "; " + proc.Sanitize(err.Error())
+	}
+	if a.order.Spec.Checkpoint == nil {
+		return e
+	}
+	lost := a.clock.Mono() - began
+	if age, ok := sinceCheckpoint(below(a.order.Workdir, a.order.Spec.Checkpoint.Path)); ok {
+		lost = min(lost, age)
+	}
+	e.lost = int64(lost / time.Second)
+	e.message += fmt.Sprintf("; no checkpoint was acknowledged, %d s of work are lost", e.lost)
+	return e
+}

@@ -1,0 +1,64 @@
+package launch
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"ainexus.io/launch/elastic"
+	"ainexus.io/nexus"
+	"ainexus.io/proc"
+)
+
+// Options are the settings of [Run].
+type Options struct {
+	Command     nexus.Command // what every worker runs
+	Workers     int           // processes; default 1
+	MaxRestarts int           // rounds after the first that an exit or a hang may cost
+	NoProgress  time.Duration // how long no rank may make a step once one has; 0: no watch
+	Dir         string        // working directory, absolute
+	Env         []string      // "KEY=value" of the workers, usually os.Environ()
+	CPUs        int           // logical CPUs that the workers share between them; 0: unknown
+	Node        string        // name of this machine
+
+	RunID      string // default: a random one
+	Role       string // default "default"
+	MasterAddr string // default 127.0.0.1
+	MasterPort int    // 0: 29500 if that is free, else any
+
+	LogDir    string // files <LogDir>/<RunID>/attempt_<round>/<rank>/{stdout.log,stderr.log,error.json}; empty: none
+	Redirects Std    // streams that go to the files only
+	Tee       Std    // streams that go to the files and are shown; without either all do, where LogDir is set
+
+	Stdout, Stderr io.Writer        // the workers' lines, prefixed; nil: not shown
+	Terminal       bool             // both are a terminal: lines may be dropped rather than stop the workers
+	Signals        <-chan os.Signal // INT and TERM stop (the second one kills), USR1 and USR2 are passed on
+	Grace          time.Duration    // from the stop to the kill; default 30 s
+
+	Keeper  []string        // program and first arguments of the keeper
+	Clock   proc.Clock      // default: this machine's
+	Backoff elastic.Backoff // default: 100 ms, 200 ms .. 30 s
+	Logger  *slog.Logger    // default: silent
+}
+
+// AgentOptions are the settings of [Agent].
+type AgentOptions struct {
+	// Keeper is the program and first arguments of the keeper; it calls [proc.Keep] with the two that follow.
+	Keeper []string
+	// Secrets are the values of `from: env:NAME`, by NAME; see [SecretsOf].
+	Secrets map[string]string
+	Clock   proc.Clock      // default: this machine's
+	Backoff elastic.Backoff // default: 1 s, 2 s .. 30 s
+	LogSize int64           // when a log file is full; default 64 MiB
+	Logger  *slog.Logger    // default: silent
+}
+
+// failureGrace is how long the survivors of a failed round get from TERM to KILL.
+const failureGrace = 2 * time.Second
+
+// defaultGrace is what a stop gets where nobody says.
+const defaultGrace = 30 * time.Second
+
+// renewal is how often the lease is renewed.
+const renewal = 10 * time.Second

@@ -1,0 +1,145 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"ainexus.io/proc"
+)
+
+// outputs is where the workers of a round write.
+type outputs struct {
+	captures []*proc.Capture
+	logs     []*proc.LogFile
+	tails    []*proc.Tail // by rank
+}
+
+// screen is what a bare launch shows; the zero value shows nothing.
+type screen struct {
+	out, err *proc.Live
+}
+
+// say shows a line of our own.
+func (s screen) say(text string) {
+	if s.err != nil {
+		s.err.Line("[nexus] ", []byte(text))
+	}
+}
+
+// close shows what is left. A writer that takes nothing is not waited for beyond a few seconds.
+func (s screen) close() {
+	for _, live := range []*proc.Live{s.out, s.err} {
+		if live != nil {
+			live.Close(5 * time.Second)
+		}
+	}
+}
+
+// open makes the streams of one worker and returns the ends that it gets.
+func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed error) {
+	tail := &proc.Tail{}
+	o.tails = append(o.tails, tail)
+	prefix := fmt.Sprintf("[rank %d] ", rank)
+	if !a.bare {
+		log, err := o.log(a.dir.WorkerLog(round, rank), a.logSize)
+		if err != nil {
+			return nil, nil, err
+		}
+		end, err := o.capture(proc.Sink{Log: log, Tail: tail})
+		return end, end, err
+	}
+	for _, stream := range []struct {
+		bit  int
+		file string
+		live *proc.Live
+		end  **os.File
+	}{{stdout, "stdout.log", a.screen.out, &out}, {stderr, "stderr.log", a.screen.err, &err}} {
+		sink := proc.Sink{Tail: tail, Live: stream.live, Prefix: prefix}
+		toFile, shown := a.streams(rank, stream.bit)
+		if toFile {
+			log, err := o.log(filepath.Join(a.rankDir(round, rank), stream.file), a.logSize)
+			if err != nil {
+				return nil, nil, err
+			}
+			sink.Log = log
+		}
+		if !shown {
+			sink.Live = nil
+		}
+		if *stream.end, failed = o.capture(sink); failed != nil {
+			return nil, nil, failed
+		}
+	}
+	return out, err, nil
+}
+
+func (o *outputs) log(path string, size int64) (*proc.LogFile, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making a place for logs: %w", err)
+	}
+	log, err := proc.OpenLog(path, size)
+	if err != nil {
+		return nil, fmt.Errorf("opening a log: %w", err)
+	}
+	o.logs = append(o.logs, log)
+	return log, nil
+}
+
+func (o *outputs) capture(sink proc.Sink) (*os.File, error) {
+	c, err := proc.NewCapture(sink)
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe: %w", err)
+	}
+	o.captures = append(o.captures, c)
+	return c.File(), nil
+}
+
+// started closes our ends of the pipes.
+func (o *outputs) started() {
+	for _, c := range o.captures {
+		c.Started()
+	}
+}
+
+// close waits for the last bytes of processes that are gone and reports what could not be kept.
+func (o *outputs) close() error {
+	var wrong error
+	for _, c := range o.captures {
+		c.Wait(2 * time.Second)
+	}
+	for _, log := range o.logs {
+		wrong = errors.Join(wrong, log.Err())
+		log.Close()
+	}
+	return wrong
+}
+
+// streams says where a bare launch's stream goes: with a log directory to a file and the screen, unless --redirects
+// takes it off the screen or --tee and --redirects name others.
+func (a *agent) streams(rank, bit int) (toFile, shown bool) {
+	if a.logDir == "" {
+		return false, true
+	}
+	redirected, teed := a.redirects.of(rank)&bit != 0, a.tee.of(rank)&bit != 0
+	if !a.redirects.given && !a.tee.given {
+		return true, true
+	}
+	return redirected || teed, teed || !redirected
+}
+
+// rankDir is torchrun's layout, for a bare launch with a log directory.
+func (a *agent) rankDir(round, rank int) string {
+	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(rank))
+}
+
+// errorFile is where a worker may leave its error.
+func (a *agent) errorFile(round, rank int) string {
+	if a.logDir != "" {
+		return filepath.Join(a.rankDir(round, rank), "error.json")
+	}
+	return a.dir.ErrorFile(round, rank)
+}

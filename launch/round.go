@@ -1,0 +1,167 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"ainexus.io/c10d"
+	"ainexus.io/nexus"
+	"ainexus.io/proc"
+)
+
+// ending is how a round, setup or a pause ended.
+type ending struct {
+	ok      bool
+	cause   nexus.Cause
+	rank    int
+	exit    int
+	message string
+	tail    []string
+	lasted  time.Duration
+	ack     *nexus.Ack
+	lost    int64 // seconds of work; -1 unknown
+}
+
+// round is the workers of one round.
+type round struct {
+	number  int
+	began   time.Duration // Mono
+	workers []*proc.Process
+	program program
+	outputs outputs
+	watch   *watch
+	oomAt   int // the cgroup's count when the round began
+	exits   chan int
+
+	asked    time.Time     // when the workers were told to end; zero: they were not
+	deadline time.Duration // Mono, of the kill; where asked
+	stop     *stopRequest  // where somebody asked
+	hang     string        // the verdict of the hang watch
+	hangRank int
+}
+
+// round runs one round from an empty store to the last worker's end.
+func (a *agent) round(ctx context.Context, number int) ending {
+	r := &round{number: number, began: a.clock.Mono(), oomAt: a.oomCount(), hangRank: -1}
+	if err := a.openRound(r); err != nil {
+		a.endAll()
+		r.outputs.started()
+		r.outputs.close()
+		return ending{cause: nexus.CauseSetup, rank: -1, exit: 127, message: words(err), lost: 0}
+	}
+	a.supervise(ctx, r)
+	a.endAll()
+	if err := r.outputs.close(); err != nil {
+		a.board.note(fmt.Sprintf("logs of round %d are incomplete: %v", number, err))
+	}
+	e := a.judge(r)
+	e.lasted = a.clock.Mono() - r.began
+	return e
+}
+
+// openRound starts the workers.
+func (a *agent) openRound(r *round) (err error) {
+	if err := a.emptyStore(); err != nil {
+		return err
+	}
+	if err := checkDir(a.order.Workdir); err != nil {
+		return err
+	}
+	if r.program, err = resolve(a.order.Spec.Run, a.order.Workdir, a.env); err != nil {
+		return err
+	}
+	if !a.bare {
+		if err := os.MkdirAll(a.dir.LogDir(r.number), 0o700); err != nil {
+			return fmt.Errorf("making a place for logs: %w", err)
+		}
+	}
+	facts := roundFacts{
+		number: r.number, role: a.role, runID: a.runID, dir: a.dir, masterAddr: a.master.addr, masterPort: a.store.Addr().(*net.TCPAddr).Port,
+		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
+	}
+	commands := make([]proc.Command, a.order.Seat.Workers)
+	for rank := range commands {
+		out, errs, err := r.outputs.open(a, r.number, rank)
+		if err != nil {
+			return err
+		}
+		if a.logDir != "" {
+			if err := os.MkdirAll(a.rankDir(r.number, rank), 0o700); err != nil {
+				return fmt.Errorf("making a place for logs: %w", err)
+			}
+		}
+		commands[rank] = proc.Command{
+			Path: r.program.path, Argv: r.program.argv, Dir: a.order.Workdir, Stdout: out, Stderr: errs,
+			Env: workerEnv(a.order, a.env, facts, rank),
+		}
+	}
+	r.watch = newWatch(a.dir, len(commands), time.Duration(a.order.Spec.NoProgress))
+	if r.workers, err = a.group.Start(commands...); err != nil {
+		return explainStart(err, r.program)
+	}
+	r.outputs.started()
+	r.exits = make(chan int, len(r.workers))
+	for i, p := range r.workers {
+		go func() {
+			<-p.Done()
+			r.exits <- i
+		}()
+	}
+	a.show(r, nexus.AgentRunning)
+	return nil
+}
+
+// emptyStore gives the round a key-value store without a key.
+func (a *agent) emptyStore() error {
+	if a.store != nil {
+		a.store.Reset()
+		return nil
+	}
+	if a.master.addr == "" {
+		a.master.addr = "127.0.0.1"
+	}
+	port := a.master.port
+	if port == 0 {
+		port = 29500
+	}
+	listen := func(port int) (err error) {
+		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Logger: a.log})
+		return err
+	}
+	err := listen(port)
+	if err != nil && a.master.port == 0 {
+		err = listen(0)
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return sentence(fmt.Sprintf("port %d is in use", port), "leave the port out to get a free one, or name another")
+	case err != nil:
+		return sentence(fmt.Sprintf("the key-value store cannot listen on %s: %v", a.master.addr, err), "the address must be one of this machine")
+	}
+	return nil
+}
+
+// show writes the workers into the status.
+func (a *agent) show(r *round, state nexus.AgentState) {
+	a.board.set(func(s *nexus.Status) {
+		s.State, s.Round, s.Master = state, r.number, net.JoinHostPort(a.master.addr, strconv.Itoa(a.store.Addr().(*net.TCPAddr).Port))
+		s.Workers = make([]nexus.WorkerStatus, len(r.workers))
+		for rank, p := range r.workers {
+			w := nexus.WorkerStatus{Rank: rank, LocalRank: rank, PID: p.PID}
+			if !p.Running() {
+				if e := p.Exit(); e.Signal != 0 {
+					w.Signal = signalName(e.Signal)
+				} else {
+					w.Exit = &e.Code
+				}
+			}
+			s.Workers[rank] = w
+		}
+	})
+}

@@ -1,0 +1,45 @@
+package launch
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ainexus.io/nexus"
+)
+
+// PyTorch's own init_process_group finds our store, and finds it empty after a restart.
+func TestPyTorchMeetsInEveryRound(t *testing.T) {
+	t.Parallel()
+	python := strings.Fields(os.Getenv("NEXUS_TEST_PYTHON"))
+	if len(python) == 0 {
+		python = []string{"/usr/bin/python3"}
+	}
+	if out, err := exec.Command(python[0], append(python[1:], "-c", "import torch.distributed")...).CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("PyTorch is missing, install python3-torch: %v\n%s", err, out)
+		}
+		t.Skip("no PyTorch here: install python3-torch, or name an interpreter that has it in NEXUS_TEST_PYTHON")
+	}
+	script, err := filepath.Abs("testdata/ring.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := order(t, 2, "")
+	o.RestartsLeft = 1
+	o.Spec.Run = nexus.Command{Argv: append(python, script)}
+	result, dir := runAgent(t, o)
+	if !result.OK || result.Charged != 1 {
+		t.Fatalf("%+v", result)
+	}
+	for rank, want := range []string{"rank 0 of 2: 3\n", "rank 1 of 2: 3\n"} {
+		if got := content(t, dir.WorkerLog(1, rank)); !strings.HasSuffix(got, want) {
+			t.Errorf("rank %d: %q", rank, got)
+		}
+	}
+	if rounds, err := dir.Rounds(); err != nil || rounds.Rounds[0].Ending != "rank 1 exited with code 3" {
+		t.Errorf("%+v %v", rounds, err)
+	}
+}

@@ -1,0 +1,71 @@
+package proc
+
+import (
+	"fmt"
+	"time"
+)
+
+// EnvAttempt is the variable that marks every process of an attempt: EnvAttempt=<job id>/<attempt>.
+const EnvAttempt = "NEXUS_ATTEMPT"
+
+// calm is how many looks in a row have to find nothing: a process in the middle of execve shows no environment.
+const calm = 3
+
+// KillAttempt kills every process of an attempt and returns when none is left. Cgroup is [Cgroup.String], empty
+// for none; the cgroup is removed. The caller itself is spared. The error counts who is left after timeout.
+func KillAttempt(name, cgroup string, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	group := openCgroup(cgroup)
+	if err := killAll(name, group, timeout, true); err != nil {
+		return err
+	}
+	for group.remove() > 0 {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the kernel holds on to the cgroup of attempt %s, which has no processes", name)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil
+}
+
+// killAll kills every process of an attempt and leaves its cgroup, for the next round unless this is the last one.
+func killAll(name string, group *Cgroup, timeout time.Duration, last bool) error {
+	deadline := time.Now().Add(timeout)
+	hunt := newHunter(name)
+	pause := time.Millisecond
+	for empty := 0; ; {
+		left := group.kill(last) + hunt.kill()
+		empty++
+		if left > 0 {
+			empty = 0
+		}
+		if empty == calm {
+			return nil
+		}
+		if left > 0 && time.Now().After(deadline) {
+			return fmt.Errorf("%d processes of attempt %s do not end", left, name)
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, 20*time.Millisecond)
+	}
+}
+
+// Empty reports whether no process of an attempt is left but the caller. Cgroup is [Cgroup.String], empty for none.
+func Empty(name, cgroup string) bool {
+	return len(Members(name, cgroup)) == 0 && !openCgroup(cgroup).populated()
+}
+
+// Members lists the living processes of an attempt without the caller.
+func Members(name, cgroup string) []int {
+	seen := map[int]bool{}
+	var list []int
+	for _, pids := range [][]int{openCgroup(cgroup).members(), newHunter(name).members()} {
+		for _, pid := range pids {
+			if !seen[pid] {
+				seen[pid] = true
+				list = append(list, pid)
+			}
+		}
+	}
+	return list
+}

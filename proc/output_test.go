@@ -1,0 +1,254 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+func TestSanitize(t *testing.T) {
+	for _, test := range []struct{ name, line, want string }{
+		{"a plain line", "loss 0.3\tstep 7", "loss 0.3\tstep 7"},
+		{"colours stay and end", "\x1b[1;31mred", "\x1b[1;31mred\x1b[0m"},
+		{"true colour", "\x1b[38;2;1;2;3mx\x1b[0m", "\x1b[38;2;1;2;3mx\x1b[0m\x1b[0m"},
+		{"cursor and screen", "\x1b[2J\x1b[1;1Hforged", "forged"},
+		{"window title", "\x1b]0;owned\aok", "ok"},
+		{"title ended by ST", "\x1b]0;owned\x1b\\ok", "ok"},
+		{"device control", "\x1bPq#0\x1b\\ok", "ok"},
+		{"character sets", "\x1b(0ok", "ok"},
+		{"private SGR is none", "\x1b[?1mok\x1b[>4m", "ok"},
+		{"broken off", "ok\x1b[31", "ok"},
+		{"a lone escape", "ok\x1b", "ok"},
+		{"carriage return", "10%\r20%\r30%", "30%"},
+		{"carriage return at the end", "100%\r", "100%"},
+		{"newline", "a\nb", "a b"},
+		{"backspace, bell, delete", "a\bb\ac\x7fd", "abcd"},
+		{"C1 control", "a\u009b31mb", "a31mb"},
+		{"not UTF-8", "a\xffb", "a\ufffdb"},
+		{"right to left override", "a\u202eb\u2066c", "abc"},
+		{"line separator", "a\u2028b", "a b"},
+		{"umlauts and emoji", "größer 🚀", "größer 🚀"},
+	} {
+		if got := Sanitize(test.line); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func FuzzSanitize(f *testing.F) {
+	for _, seed := range []string{"\x1b[31mred\x1b[0m", "\x1b]0;t\a", "a\rb\nc", "\xff\xfe", "\x1b[", "\u009b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		got := Sanitize(line)
+		if !utf8.ValidString(got) {
+			t.Fatalf("%q is not UTF-8", got)
+		}
+		rest := got
+		for {
+			before, after, found := strings.Cut(rest, "\x1b")
+			for _, r := range before {
+				if unicode.IsControl(r) && r != '\t' {
+					t.Fatalf("%q holds %q", got, r)
+				}
+			}
+			if !found {
+				return
+			}
+			end := strings.IndexByte(after, 'm')
+			if !strings.HasPrefix(after, "[") || end < 0 || strings.Trim(after[1:end], "0123456789;:") != "" {
+				t.Fatalf("%q holds an escape sequence that is no colour", got)
+			}
+			rest = after[end+1:]
+		}
+	})
+}
+
+func TestALogKeepsTheNewest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "0.log")
+	log, err := OpenLog(path, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		fmt.Fprintf(log, "line %02d.\n", i) // 9 bytes, 11 lines to a file
+	}
+	if err := errors.Join(log.Err(), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	now, _ := os.ReadFile(path)
+	previous, _ := os.ReadFile(path + PreviousSuffix)
+	both := string(previous) + string(now)
+	if len(now) > 100 || len(previous) > 100 || !strings.HasPrefix(both, "line 33.\n") || !strings.HasSuffix(both, "line 49.\n") {
+		t.Errorf("%q", both)
+	}
+	if n, err := log.Write([]byte("late")); n != 4 || err != nil {
+		t.Errorf("a late write: %d %v", n, err)
+	}
+}
+
+func TestAFullDiskDoesNotStopTheWriter(t *testing.T) {
+	log, err := OpenLog("/dev/full", 100)
+	need(t, err == nil, "/dev/full")
+	if n, err := log.Write([]byte("lost")); n != 4 || err != nil {
+		t.Errorf("%d %v", n, err)
+	}
+	if log.Err() == nil {
+		t.Error("nothing is said")
+	}
+}
+
+func TestLinesAreCutAndProgressBarsPassBy(t *testing.T) {
+	var lines []string
+	s := &splitter{emit: func(line []byte, passing bool) {
+		lines = append(lines, fmt.Sprintf("%.20s %d %v", line, len(line), passing))
+	}}
+	s.Write([]byte("one\ntw"))
+	s.Write([]byte("o\r\nthree\n\n"))
+	s.Write([]byte("1%\r2%\r3%\r")) // one a second is enough
+	s.Write([]byte("done\n"))
+	s.Write(bytes.Repeat([]byte("x"), 3*lineWidth))
+	s.Write([]byte("\nlast"))
+	s.flush()
+	want := []string{"one 3 false", "two 3 false", "three 5 false", " 0 false", "1% 2 true", "done 4 false",
+		fmt.Sprintf("xxxxxxxxxxxxxxxxxxxx %d false", lineWidth+len(" [cut at 64 KiB]")), "last 4 false"}
+	if strings.Join(lines, "|") != strings.Join(want, "|") {
+		t.Errorf("%q\nwant %q", lines, want)
+	}
+}
+
+func TestATailKeepsTwentyLines(t *testing.T) {
+	var tail Tail
+	for i := range 30 {
+		tail.Add(fmt.Appendf(nil, "line %d\x1b[2J", i))
+	}
+	tail.Add(bytes.Repeat([]byte("y"), 1<<20))
+	got := tail.Lines()
+	if len(got) != 20 || got[0] != "line 11" || len(got[19]) != tailWidth {
+		t.Errorf("%d lines, %q ... %d bytes", len(got), got[0], len(got[19]))
+	}
+}
+
+// gate is a writer that takes nothing until it is opened.
+type gate struct {
+	open chan struct{}
+	mu   sync.Mutex
+	got  bytes.Buffer
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	<-g.open
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.got.Write(p)
+}
+
+func TestATerminalThatStandsStillLosesLinesAndIsTold(t *testing.T) {
+	g := &gate{open: make(chan struct{})}
+	live := NewLive(g, true)
+	line := bytes.Repeat([]byte("z"), 1000)
+	for range 2000 { // 2 MB into 256 KiB: a second of patience, then no more waiting
+		live.Line("[rank 0] ", line)
+	}
+	close(g.open)
+	if !live.Close(10 * time.Second) {
+		t.Fatal("it does not end")
+	}
+	shown := strings.Count(g.got.String(), "[rank 0] z")
+	if shown == 0 || shown == 2000 || !strings.Contains(g.got.String(), fmt.Sprintf("[nexus] %d lines were not shown", 2000-shown)) {
+		t.Errorf("%d lines shown, last words %q", shown, g.got.String()[g.got.Len()-100:])
+	}
+}
+
+func TestAFileGetsEveryLineHoweverSlow(t *testing.T) {
+	g := &gate{open: make(chan struct{})}
+	live := NewLive(g, false)
+	time.AfterFunc(50*time.Millisecond, func() { close(g.open) })
+	line := bytes.Repeat([]byte("z"), 1000)
+	for range 2000 {
+		live.Line("", line)
+	}
+	live.Close(10 * time.Second)
+	if got := strings.Count(g.got.String(), "\n"); got != 2000 {
+		t.Errorf("%d lines", got)
+	}
+}
+
+func TestAReaderThatLeftStopsNobody(t *testing.T) {
+	read, write := io.Pipe()
+	read.Close()
+	live := NewLive(write, false)
+	for range 2000 {
+		live.Line("", bytes.Repeat([]byte("z"), 1000))
+	}
+	if !live.Close(5 * time.Second) {
+		t.Error("it does not end")
+	}
+}
+
+func TestACaptureEndsThoughSomebodyHoldsThePipe(t *testing.T) {
+	var tail Tail
+	c, err := NewCapture(Sink{Tail: &tail})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c.File(), "said\nlast words") // nobody closes this end
+	c.Wait(0)
+	if got := tail.Lines(); len(got) != 2 || got[1] != "last words" {
+		t.Errorf("%q", got)
+	}
+	c.Started()
+}
+
+// A worker that writes as fast as it can costs disk, up to a bound, and next to no memory.
+func TestAFloodOfOutputTakesBoundedMemory(t *testing.T) {
+	name := attemptName(t)
+	path := filepath.Join(t.TempDir(), "0.log")
+	log, err := OpenLog(path, 8<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tail Tail
+	live := NewLive(io.Discard, false)
+	c, err := NewCapture(Sink{Log: log, Tail: &tail, Live: live, Prefix: "[rank 0] "})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGroup(name, nil)
+	defer g.Close()
+	flood := shell(name, "yes 'a line of output that says little but says it often' | head -c 40000000; echo end; head -c 20000000 /dev/zero")
+	flood.Stdout = c.File()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	started, err := g.Start(flood)
+	c.Started()
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-started[0].Done()
+	c.Wait(10 * time.Second)
+	runtime.ReadMemStats(&after)
+	live.Close(5 * time.Second)
+	log.Close()
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 16<<20 {
+		t.Errorf("the heap grew by %d MiB", grown>>20)
+	}
+	for _, file := range []string{path, path + PreviousSuffix} {
+		if info, err := os.Stat(file); err != nil || info.Size() > 8<<20 {
+			t.Errorf("%s: %v %v", file, info.Size(), err)
+		}
+	}
+	if lines := tail.Lines(); len(lines) != 20 || !strings.HasSuffix(lines[18], "end") {
+		t.Errorf("%q", lines[len(lines)-2:])
+	}
+}
