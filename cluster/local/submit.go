@@ -1,0 +1,120 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ainexus.io/api"
+	"ainexus.io/cluster/local/store"
+	"ainexus.io/nexus"
+	"ainexus.io/sched"
+)
+
+// Submit makes a job durable and returns it. A job that could never start here is refused with the limit named. A key
+// that this user used before gives the job of that time, unchanged.
+func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error) {
+	spec, err := p.fit(s.Spec)
+	if err != nil {
+		return nexus.Job{}, err
+	}
+	dir := spec.Workdir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.Dir, dir)
+	}
+	if !filepath.IsAbs(dir) {
+		return nexus.Job{}, &nexus.Error{Code: nexus.CodeInvalid, Field: "workdir",
+			Message: "the directory that workdir is relative to was not sent", Hint: "send dir, or an absolute workdir"}
+	}
+	r := store.Record{
+		Job: nexus.Job{ID: newID(), Spec: spec, User: s.User, Submitted: p.Now(), Phase: nexus.Pending},
+		Kept: store.Kept{Workdir: filepath.Clean(dir), Env: s.Env, Notices: notices(spec),
+			Secrets: slices.Sorted(maps.Keys(s.Secrets))},
+	}
+	p.keepSecrets(r.Job.ID, s.Secrets)
+	given := r.Job
+	err = p.store.Do(ctx, func(tx *store.Tx) error {
+		if s.Key != "" {
+			id, err := tx.Submitted(s.User, s.Key)
+			if err != nil {
+				return err
+			}
+			if id != "" {
+				earlier, err := tx.Job(id)
+				given = earlier.Job
+				return err
+			}
+		}
+		if err := tx.Insert(r, s.Key); err != nil {
+			return err
+		}
+		return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: "Pending: submitted by " + s.User})
+	})
+	p.opts.passed("submitted")
+	if err != nil || given.ID != r.Job.ID {
+		p.dropSecrets(r.Job.ID)
+	}
+	return given, err
+}
+
+// fit completes the spec by what only this machine knows, and refuses what can never run on it.
+func (p *Place) fit(spec nexus.Spec) (nexus.Spec, error) {
+	node := p.view.machine()
+	if spec.Queue != nexus.DefaultQueue {
+		return spec, &nexus.Error{Code: nexus.CodeNotFound, Field: "queue", Message: fmt.Sprintf("there is no queue %q", spec.Queue),
+			Hint: "--set queue=" + nexus.DefaultQueue}
+	}
+	if spec.Nodes.Min > 1 {
+		return spec, &nexus.Error{Code: nexus.CodeUnfit, Field: "nodes",
+			Message: fmt.Sprintf("the job needs %d nodes, and this machine is one", spec.Nodes.Min), Hint: "--set nodes=1"}
+	}
+	// Without a word about cpus a worker gets one, as far as there are so many: CPU workers may share slots.
+	if byDefault := nexus.CPU(spec.Workers) * 1000; spec.Resources.CPU == byDefault {
+		spec.Resources.CPU = min(byDefault, node.CPU)
+	}
+	if refusal := sched.Check([]nexus.Node{node}, spec); refusal != nil {
+		return spec, refusal
+	}
+	return spec, nil
+}
+
+// notices say what of the job file has no effect on this machine.
+func notices(spec nexus.Spec) []string {
+	var list []string
+	for _, n := range []struct {
+		said bool
+		text string
+	}{
+		{spec.Image != "", "image has no effect on this machine: the job runs in your own environment"},
+		{spec.Code != "", "code has no effect on this machine: workdir is used as it is"},
+		{len(spec.Volumes) > 0, "volumes have no effect on this machine"},
+		{spec.Resources.Shm > 0, "resources.shm has no effect on this machine"},
+		{spec.Nodes.Max > spec.Nodes.Min, "this machine is one node: nodes " + spec.Nodes.String() + " runs with 1"},
+	} {
+		if n.said {
+			list = append(list, n.text)
+		}
+	}
+	return list
+}
+
+// newID is 60 random bits in small letters and digits.
+func newID() string {
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // never fails
+	return strings.ToLower(base32.StdEncoding.EncodeToString(random))[:12]
+}
+
+func (p *Place) keepSecrets(id string, secrets map[string]string) {
+	if len(secrets) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.secrets[id] = maps.Clone(secrets)
+}
