@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"ainexus.io/app"
+	"ainexus.io/gpu"
+	"ainexus.io/nexus"
+)
+
+// finding is one line of the doctor: what was looked at, how it is, and what to do about it.
+type finding struct {
+	Check string `json:"check"`
+	State string `json:"state"` // ok, warn or fail
+	Text  string `json:"text"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+func (p *program) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Look at this machine and say what may be in the way of jobs", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return p.report(p.examine(ctx))
+		},
+	}
+	p.outputFlag(cmd, "json", "yaml")
+	return cmd
+}
+
+func (p *program) report(findings []finding) error {
+	failed := 0
+	for _, f := range findings {
+		if f.State == "fail" {
+			failed++
+		}
+	}
+	ok, err := p.document(findings)
+	for _, f := range findings {
+		if ok || err != nil {
+			break
+		}
+		fmt.Fprintf(p.out, "%-4s  %-9s  %s\n", f.State, f.Check, clean(f.Text))
+		if f.Hint != "" {
+			fmt.Fprintf(p.out, "      %-9s  hint: %s\n", "", clean(f.Hint))
+		}
+	}
+	if err == nil && failed > 0 {
+		return &exit{code: exitError}
+	}
+	return err
+}
+
+// examine makes all checks, in the order in which a job meets what they look at.
+func (p *program) examine(ctx context.Context) []finding {
+	return []finding{
+		p.examineState(), p.examineDaemon(ctx), p.examinePort(ctx), p.examineGPUs(ctx), examineCgroups(),
+		p.examinePython(ctx), examineLimits(), examineShm(),
+	}
+}
+
+func (p *program) examineState() finding {
+	f := finding{Check: "state", State: "fail"}
+	dir, err := p.stateDir()
+	if err != nil {
+		f.Text, f.Hint = err.Error(), "set NEXUS_STATE to a directory of your own"
+		return f
+	}
+	if len(filepath.Join(dir, app.SocketName)) > 103 {
+		f.Text, f.Hint = "the path "+dir+" is too long for a socket", "set NEXUS_STATE to a shorter one"
+		return f
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return finding{"state", "ok", dir + " (not there yet: the first daemon makes it)", ""}
+	case err != nil:
+		f.Text = err.Error()
+		return f
+	case !info.IsDir():
+		f.Text, f.Hint = dir+" is no directory", "set NEXUS_STATE to another"
+		return f
+	case unix.Access(dir, unix.W_OK) != nil:
+		f.Text, f.Hint = dir+" cannot be written to", "chown it to yourself, or set NEXUS_STATE to another"
+		return f
+	case info.Mode().Perm()&0o077 != 0:
+		return finding{"state", "warn", dir + " can be read by other users", "chmod 700 " + dir}
+	}
+	var disk unix.Statfs_t
+	if unix.Statfs(dir, &disk) == nil {
+		free := uint64(disk.Bavail) * uint64(disk.Bsize) >> 20
+		if free < 256 {
+			return finding{"state", "warn", fmt.Sprintf("%s has %d MiB free", dir, free), "make room: records and logs are kept there"}
+		}
+	}
+	return finding{"state", "ok", dir, ""}
+}
+
+func (p *program) examineDaemon(ctx context.Context) finding {
+	client, err := p.client()
+	if err != nil {
+		return finding{"daemon", "fail", err.Error(), ""}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	v, err := client.Version(ctx)
+	switch {
+	case unavailable(err):
+		return finding{"daemon", "ok", "none runs; nexus run and nexus submit start one", ""}
+	case err != nil:
+		return finding{"daemon", "fail", err.Error(), ""}
+	case v.Version != release():
+		return finding{"daemon", "warn", "version " + v.Version + " runs, this program is " + release(), "end it when no job needs you, and start this one: nexus up"}
+	}
+	return finding{"daemon", "ok", fmt.Sprintf("version %s, process %d, for %s", v.Version, v.PID, span(time.Since(v.Started))), ""}
+}
+
+func (p *program) examinePort(ctx context.Context) finding {
+	if client, err := p.client(); err == nil {
+		if v, err := client.Version(ctx); err == nil {
+			if v.Addr == "" {
+				return finding{"port", "warn", "the daemon serves no page: its port was taken", "nexus up --listen 127.0.0.1:8001"}
+			}
+			return finding{"port", "ok", "the page is at http://" + v.Addr, ""}
+		}
+	}
+	l, err := net.Listen("tcp", app.DefaultListen)
+	if err != nil {
+		return finding{"port", "warn", app.DefaultListen + " is taken: a daemon would serve no page", "nexus up --listen 127.0.0.1:8001"}
+	}
+	l.Close()
+	return finding{"port", "ok", app.DefaultListen + " is free", ""}
+}
+
+func (p *program) examineGPUs(ctx context.Context) finding {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	sample, err := gpu.Read(ctx, gpu.Options{Library: p.getenv("NVML_LIBRARY"), Child: ownArgv(verbSampler)})
+	if err != nil {
+		return finding{"gpus", "fail", err.Error(), ""}
+	}
+	if len(sample.Devices) == 0 {
+		if sample.Broken {
+			return finding{"gpus", "fail", sample.Reason, "does nvidia-smi work?"}
+		}
+		return finding{"gpus", "ok", "none: " + sample.Reason, ""}
+	}
+	var words []string
+	state := "ok"
+	for _, d := range sample.Devices {
+		text := fmt.Sprintf("%d %s %s", d.Index, d.Model, nexus.MiB(d.MemoryMiB))
+		if d.Problem != "" {
+			text, state = text+" ("+d.Problem+")", "warn"
+		}
+		words = append(words, text)
+	}
+	return finding{"gpus", state, fmt.Sprintf("driver %s: %s", sample.Driver, strings.Join(words, ", ")), ""}
+}
+
+// examineCgroups says whether limits on memory and processor time can hold.
+func examineCgroups() finding {
+	if runtime.GOOS != "linux" {
+		return finding{"cgroups", "warn", "this system has none: limits on memory and cpu do not hold", ""}
+	}
+	controllers, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+	if err != nil {
+		return finding{"cgroups", "warn", "version 2 is not mounted: limits on memory and cpu do not hold", "boot with systemd.unified_cgroup_hierarchy=1"}
+	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	path, _ := strings.CutPrefix(strings.TrimSpace(string(own)), "0::")
+	dir := filepath.Join("/sys/fs/cgroup", path)
+	switch {
+	case err != nil || unix.Access(dir, unix.W_OK) != nil:
+		return finding{"cgroups", "warn", "this user may not make any: limits on memory and cpu do not hold",
+			"start the daemon with: systemd-run --user --scope -p Delegate=yes nexus up"}
+	case !strings.Contains(string(controllers), "memory"):
+		return finding{"cgroups", "warn", "there is no memory controller: limits on memory do not hold", ""}
+	}
+	return finding{"cgroups", "ok", "version 2, writable", ""}
+}
+
+// examinePython looks for what most training scripts need.
+func (p *program) examinePython(ctx context.Context) finding {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for _, name := range []string{"python3", "/usr/bin/python3"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		out, err := exec.CommandContext(ctx, path, "-c", "import torch; print(torch.__version__, torch.cuda.is_available())").Output()
+		if err == nil {
+			version, cuda, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+			return finding{"python", "ok", fmt.Sprintf("%s has torch %s, CUDA available: %s", path, version, cuda), ""}
+		}
+	}
+	return finding{"python", "warn", "no python3 here can import torch: jobs in PyTorch need one on their PATH",
+		"activate the environment that has it before nexus submit, or apt-get install python3-torch"}
+}
+
+func examineLimits() finding {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return finding{"limits", "warn", err.Error(), ""}
+	}
+	if files.Max < 4096 {
+		return finding{"limits", "warn", fmt.Sprintf("at most %d open files", files.Max), "ulimit -n 65536, or LimitNOFILE= in the unit"}
+	}
+	return finding{"limits", "ok", fmt.Sprintf("%d open files", files.Max), ""}
+}
+
+// examineShm looks at what DataLoader workers pass batches through.
+func examineShm() finding {
+	var disk unix.Statfs_t
+	if runtime.GOOS != "linux" {
+		return finding{"shm", "ok", "not used on this system", ""}
+	}
+	if err := unix.Statfs("/dev/shm", &disk); err != nil {
+		return finding{"shm", "warn", "/dev/shm: " + err.Error(), "data loaders with worker processes need it"}
+	}
+	size := uint64(disk.Blocks) * uint64(disk.Bsize) >> 20
+	if size < 1024 {
+		return finding{"shm", "warn", fmt.Sprintf("/dev/shm has only %d MiB: data loaders with worker processes may fail", size),
+			"start the container with --shm-size=8g"}
+	}
+	return finding{"shm", "ok", fmt.Sprintf("/dev/shm has %d MiB", size), ""}
+}

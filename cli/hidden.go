@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"ainexus.io/app"
+	"ainexus.io/gpu"
+	"ainexus.io/nexus"
+	"ainexus.io/proc"
+)
+
+// The hidden verbs: daemons and agents start them, not people.
+const (
+	verbAgent   = "agent"
+	verbKeeper  = "keeper"
+	verbSampler = "gpu-sampler"
+	verbLaunch  = "launch"
+)
+
+// direct finds the verbs that are run without the tree of commands: each is a process that somebody waits for, and
+// most live as long as a job.
+func (p *program) direct(name string) (verb func([]string) error, ok bool) {
+	switch name {
+	case verbAgent:
+		return p.agent, true
+	case verbKeeper:
+		return p.keeper, true
+	case verbSampler:
+		return p.sampler, true
+	case verbLaunch:
+		return p.launch, true
+	}
+	return nil, false
+}
+
+// agent runs one attempt: agent DIR.
+func (p *program) agent(args []string) error {
+	if len(args) != 1 {
+		return &nexus.Error{Code: nexus.CodeInvalid, Message: "agent takes the directory of an attempt"}
+	}
+	return app.RunAgent(context.Background(), args[0], app.AgentOptions{
+		Keeper: ownArgv(verbKeeper), Environ: p.environ(), Logger: slog.New(slog.NewTextHandler(p.err, nil)),
+	})
+}
+
+// keeper waits for the end of an agent and clears up after it: keeper ATTEMPT CGROUP.
+func (p *program) keeper(args []string) error {
+	if len(args) != 2 {
+		return &nexus.Error{Code: nexus.CodeInvalid, Message: "keeper takes an attempt and a cgroup"}
+	}
+	return proc.Keep(args[0], args[1], os.NewFile(proc.KeeperPipe, "pipe"))
+}
+
+// sampler reads the devices for whoever started it.
+func (p *program) sampler([]string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return gpu.ServeChild(ctx, p.in, p.out)
+}
+
+// ownArgv is how to start a hidden verb of this program; nil where nobody knows its file.
+func ownArgv(verb string) []string {
+	own, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{own, verb}
+}

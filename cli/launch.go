@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"ainexus.io/gpu"
+	"ainexus.io/launch"
+)
+
+// launchCommand stands in the tree for help and completion; [program.direct] finds the verb before.
+func (p *program) launchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "launch [options] PROGRAM [arguments]", Short: "Launch workers here, as torchrun does, without a daemon",
+		DisableFlagParsing: true,
+		RunE:               func(_ *cobra.Command, args []string) error { return p.launch(args) },
+	}
+}
+
+const launchHelp = `Launch workers on this machine, as torchrun does, without a daemon and without a job file.
+
+Usage:
+  nexus launch [options] PROGRAM [arguments]
+
+A .py file is run by python -u; anything else is a program. Exits with the code of the worker that failed first.
+
+  --nproc-per-node N     workers: a number, auto, cpu or gpu (1)
+  --max-restarts N       restarts of all workers after one failed (0)
+  --rdzv-id ID           id of the run
+  --master-addr ADDR     where rank 0's key-value store is (127.0.0.1)
+  --master-port PORT     its port (29500 if that is free)
+  --log-dir DIR          keep each worker's output there
+  -r, --redirects STD    0 to 3, or RANK:STD,...: 1 stdout, 2 stderr, 3 both go to files only
+  -t, --tee STD          the same, and shown
+  -m, --module           PROGRAM is a Python module
+  --no-python            PROGRAM is run as it is
+  --role NAME            name of the workers' role (default)
+  --standalone, --nnodes 1, --node-rank 0, --rdzv-*, --start-method and --monitor-interval are accepted
+
+Dashes and underscores are the same. PET_<OPTION> variables count where an option is not given.
+`
+
+// launch runs a bare launcher.
+func (p *program) launch(args []string) error {
+	if slices.ContainsFunc(args[:min(1, len(args))], func(a string) bool { return a == "--help" || a == "-h" }) {
+		_, err := fmt.Fprint(p.out, launchHelp)
+		return err
+	}
+	inv, err := launch.ParseArgs(args, p.getenv)
+	if err != nil {
+		return err
+	}
+	for _, note := range inv.Notes {
+		fmt.Fprintln(p.err, "note: "+clean(note))
+	}
+	o := inv.Options
+	gpus := 0
+	if inv.PerNode == "gpu" || inv.PerNode == "auto" {
+		sample, err := gpu.Read(context.Background(), gpu.Options{Library: p.getenv("NVML_LIBRARY"), Child: ownArgv(verbSampler)})
+		if err != nil {
+			return fmt.Errorf("looking for GPUs: %w", err)
+		}
+		gpus = len(sample.Devices)
+	}
+	if o.Workers, err = inv.Workers(runtime.NumCPU(), gpus); err != nil {
+		return err
+	}
+	if o.Dir, err = p.getwd(); err != nil {
+		return fmt.Errorf("finding the working directory: %w", err)
+	}
+	if o.LogDir != "" && !filepath.IsAbs(o.LogDir) {
+		o.LogDir = filepath.Join(o.Dir, o.LogDir)
+	}
+	o.Node, err = os.Hostname()
+	if err != nil {
+		o.Node = "localhost"
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), runtime.NumCPU(), signals, ownArgv(verbKeeper)
+	o.Stdout, o.Stderr = p.out, p.err
+	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))
+	result, err := launch.Run(context.Background(), o)
+	if err != nil {
+		return err
+	}
+	if result.OK {
+		return nil
+	}
+	fmt.Fprintln(p.err, "error: "+clean(result.Message))
+	return &exit{code: max(1, result.Exit)}
+}

@@ -1,0 +1,167 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"ainexus.io/api"
+)
+
+// built is where TestMain put the program: the stories run what users run.
+var built string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "nexus-cli-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	built = dir
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "nexus"), "ainexus.io/cmd/nexus")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building nexus: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// TestStories runs the scripts of testdata, each with a state directory and, where it needs one, a daemon of its own.
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			state, err := os.MkdirTemp("", "nx") // short: a socket's path is
+			if err != nil {
+				return err
+			}
+			env.Defer(func() {
+				clearUp(t, state)
+				os.RemoveAll(state)
+			})
+			home := filepath.Join(env.WorkDir, "home")
+			env.Setenv("HOME", home)
+			env.Setenv("NEXUS_STATE", filepath.Join(state, "s"))
+			env.Setenv("NEXUS_LISTEN", "127.0.0.1:0")
+			env.Setenv("PATH", built+string(os.PathListSeparator)+os.Getenv("PATH"))
+			return os.MkdirAll(home, 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"until": until, "gone": gone, "signal": signalJob, "listen": listen, "sameas": sameAs,
+		},
+	})
+}
+
+// until PATTERN COMMAND... runs the command again and again until its output matches; with ! until it does not.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		program, err := exec.LookPath(filepath.Join(built, args[1]))
+		ts.Check(err)
+		cmd := exec.Command(program, args[2:]...) // not ts.Exec: the log would hold every try
+		cmd.Dir = ts.MkAbs(".")
+		for _, key := range []string{"PATH", "HOME", "NEXUS_STATE", "NEXUS_LISTEN", "NEXUS_IDLE_EXIT"} {
+			cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
+		}
+		out, err := cmd.CombinedOutput()
+		if pattern.Match(out) != neg {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%q never came; last: %v\n%s", args[0], err, out)
+		}
+	}
+}
+
+// signal NAME FILE sends a signal to the process whose id is in the file.
+func signalJob(ts *testscript.TestScript, _ bool, args []string) {
+	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, signals[args[0]]))
+}
+
+// gone FILE waits until the process whose id is in the file has ended.
+func gone(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	for end := time.Now().Add(20 * time.Second); !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("process %d does not end", pid)
+		}
+	}
+}
+
+// listen VARIABLE takes a port for as long as the story lasts and puts its address into the variable.
+func listen(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// sameas PATTERN... wants the last output to match all patterns, in order.
+func sameAs(ts *testscript.TestScript, _ bool, args []string) {
+	rest := ts.ReadFile("stdout")
+	for _, pattern := range args {
+		at := regexp.MustCompile("(?m)" + pattern).FindStringIndex(rest)
+		if at == nil {
+			ts.Fatalf("%q does not follow in\n%s", pattern, ts.ReadFile("stdout"))
+		}
+		rest = rest[at[1]:]
+	}
+}
+
+// clearUp cancels what a story left running and ends its daemon.
+func clearUp(t *testing.T, state string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	client := api.NewSocketClient(filepath.Join(state, "s", "nexus.sock"))
+	defer client.Close()
+	daemon, err := client.Version(ctx)
+	if err != nil {
+		return // there is none
+	}
+	for {
+		jobs, err := client.List(ctx, api.Filter{Live: true})
+		if err != nil || len(jobs) == 0 {
+			break
+		}
+		for _, j := range jobs {
+			if j.Stop == "" {
+				_, _ = client.Cancel(ctx, j.ID)
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := syscall.Kill(daemon.PID, syscall.SIGTERM); err != nil {
+		t.Errorf("ending the daemon: %v", err)
+	}
+	for !errors.Is(syscall.Kill(daemon.PID, 0), syscall.ESRCH) {
+		if ctx.Err() != nil {
+			t.Errorf("daemon %d does not end", daemon.PID)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

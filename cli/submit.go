@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ainexus.io/api"
+	"ainexus.io/nexus"
+)
+
+func (p *program) submitCommand() *cobra.Command {
+	var file fileFlags
+	var key string
+	cmd := &cobra.Command{
+		Use: "submit FILE", Short: "Submit a job and return", Example: "  nexus submit job.yaml --set priority=high",
+		Args: file.args,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			view, _, err := p.submit(cmd.Context(), file, key)
+			if err != nil {
+				return err
+			}
+			return p.submitted(view)
+		},
+	}
+	file.add(cmd)
+	cmd.Flags().StringVar(&key, "key", "", "a repeated submit with the same key returns the first one's job")
+	p.outputFlag(cmd, "json", "yaml", "name")
+	return cmd
+}
+
+// submit reads, captures and hands over. The job is durable when it returns.
+func (p *program) submit(ctx context.Context, file fileFlags, key string) (api.JobView, *api.Client, error) {
+	job, err := p.readJob(file)
+	if err != nil {
+		return api.JobView{}, nil, err
+	}
+	s, err := p.submission(job)
+	if err != nil {
+		return api.JobView{}, nil, err
+	}
+	s.Key = key
+	client, err := p.ensure(ctx)
+	if err != nil {
+		return api.JobView{}, nil, err
+	}
+	accepted, err := client.Submit(ctx, s)
+	if err != nil {
+		return api.JobView{}, nil, err
+	}
+	for _, n := range job.notices {
+		fmt.Fprintln(p.err, "notice: "+clean(n.Message))
+	}
+	// The submit counts, whether or not the daemon lives to tell more.
+	view, err := client.Job(ctx, accepted.ID)
+	if err != nil {
+		view = api.JobView{Job: accepted}
+	}
+	return view, client, nil
+}
+
+func (p *program) submitted(view api.JobView) error {
+	if ok, err := p.document(view); ok {
+		return err
+	}
+	if p.output == "name" {
+		_, err := fmt.Fprintln(p.out, view.ID)
+		return err
+	}
+	_, err := fmt.Fprintf(p.out, "submitted %s as %s%s\n", title(view.Job), view.ID, waiting(view))
+	return err
+}
+
+// waiting tells why a job does not run yet, where that is known.
+func waiting(view api.JobView) string {
+	if view.Phase != nexus.Pending || view.Reason == nil || view.Sentence == "" {
+		return ""
+	}
+	text := ": it waits: " + clean(view.Sentence)
+	if when := eta(view.ETA, time.Now()); when != "" {
+		text += " (expected to start " + when + ")"
+	}
+	return text
+}

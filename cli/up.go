@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ainexus.io/app"
+	"ainexus.io/nexus"
+	"ainexus.io/web"
+)
+
+func (p *program) upCommand() *cobra.Command {
+	var o app.Options
+	idle := ""
+	cmd := &cobra.Command{
+		Use: "up", Short: "Run the daemon of this machine in the foreground", Args: noArgs,
+		Long: "Runs the daemon until Ctrl-C or TERM. Jobs that run are not stopped with it: they run on, and the next daemon finds them.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := nexus.ParseDuration(idle)
+			if err != nil {
+				return usage(cmd, "--exit-when-idle: %s", err)
+			}
+			o.ExitWhenIdle = time.Duration(d)
+			return p.up(cmd.Context(), o)
+		},
+	}
+	listen := p.getenv("NEXUS_LISTEN")
+	if listen == "" {
+		listen = app.DefaultListen
+	}
+	cmd.Flags().StringVar(&o.Listen, "listen", listen, "host:port of the page and of the API over TCP, or none (default $NEXUS_LISTEN)")
+	cmd.Flags().StringArrayVar(&o.Hosts, "host", nil, "a further name by which browsers may call this machine; can be repeated")
+	cmd.Flags().StringVar(&idle, "exit-when-idle", "0s", "end after so long without jobs and requests; 0s: never")
+	cmd.Flags().StringVar(&o.Node, "node", "", "name of this machine (default its host name)")
+	cmd.Flags().BoolVar(&o.NoGPUs, "no-gpus", false, "do not look for GPUs")
+	cmd.Flags().BoolVar(&o.NoLimits, "no-limits", false, "do not put memory and cpu limits on cgroups")
+	return cmd
+}
+
+// up runs the daemon until somebody ends it, or until it is idle.
+func (p *program) up(ctx context.Context, o app.Options) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	state, err := p.stateDir()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return &nexus.Error{Code: nexus.CodeDenied, Message: "the state directory cannot be made: " + err.Error(),
+			Hint: "set NEXUS_STATE to a directory of your own"}
+	}
+	// Agents outlive the daemon and perhaps the file that it was started from: go run deletes its own.
+	program, err := copyProgram(filepath.Join(state, "bin"))
+	if err != nil {
+		return fmt.Errorf("copying the program for agents: %w", err)
+	}
+	o.State, o.Version, o.Page = state, release(), web.Handler()
+	o.Agent, o.AgentEnv, o.Sampler = []string{program, verbAgent}, p.daemonEnv(), []string{program, verbSampler}
+	o.NVMLLibrary = p.getenv("NVML_LIBRARY")
+	o.Logger = slog.New(slog.NewTextHandler(p.err, nil))
+	daemon, err := app.NewDaemon(o)
+	if err != nil {
+		return err
+	}
+	daemon.Start()
+	fmt.Fprintln(p.err, strings.Join(p.greeting(state, daemon.Addr(), o.Listen), "\n"))
+	select {
+	case <-ctx.Done():
+		return daemon.Stop()
+	case <-daemon.Done():
+		return daemon.Wait()
+	}
+}
+
+// greeting says where the daemon can be reached.
+func (p *program) greeting(state, addr, listen string) []string {
+	lines := []string{"nexus " + release() + " is up; state " + state}
+	switch {
+	case addr != "":
+		lines = append(lines, "page: http://"+addr+" (nexus open)")
+	case listen != "none":
+		lines = append(lines, "no page: the port of "+listen+" is taken; nexus up --listen 127.0.0.1:0 takes a free one")
+	}
+	return lines
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ainexus.io/nexus"
+)
+
+func (p *program) whyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "why JOB", Short: "Say why a job waits, what would start it, and when it will",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := p.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			why, err := client.Why(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if ok, err := p.document(why); ok {
+				return err
+			}
+			return p.printWhy(why)
+		},
+	}
+	p.outputFlag(cmd, "json", "yaml")
+	return p.oneJob(cmd)
+}
+
+func (p *program) printWhy(why nexus.Why) error {
+	sentence := why.Sentence
+	if sentence == "" {
+		sentence = "it is " + string(why.Phase)
+	}
+	fmt.Fprintln(p.out, clean(sentence))
+	if why.Position > 0 {
+		fmt.Fprintf(p.out, "position in line: %d\n", why.Position)
+	}
+	switch {
+	case !why.Start.IsZero():
+		fmt.Fprintf(p.out, "expected to start: %s\n", eta(why.Start, time.Now()))
+	case why.Phase == nexus.Pending:
+		fmt.Fprintln(p.out, "expected to start: that cannot be known")
+	}
+	if why.Fix != nil {
+		fmt.Fprintf(p.out, "what would help: %s\n", clean(why.Fix.Sentence))
+		for _, key := range slices.Sorted(maps.Keys(why.Fix.Set)) {
+			fmt.Fprintf(p.out, "  --set %s=%s\n", clean(key), clean(why.Fix.Set[key]))
+		}
+	}
+	return nil
+}
