@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+
+	"ainexus.io/bench/machine"
+	"ainexus.io/bench/row"
+)
+
+// figure is one measurement: it owes a row for each of its lines.
+type figure struct {
+	name    string
+	lines   []row.Line
+	measure func(ctx context.Context, b *bench, report func(row.Row)) error
+}
+
+// bench is what the figures share.
+type bench struct {
+	root  string // the repository
+	dir   string // temporary
+	quick bool
+	log   io.Writer
+}
+
+func newBench(quick bool, log io.Writer) (*bench, error) {
+	root, err := machine.Root()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "nexus-bench-")
+	if err != nil {
+		return nil, err
+	}
+	return &bench{root: root, dir: dir, quick: quick, log: log}, nil
+}
+
+func (b *bench) close() { os.RemoveAll(b.dir) }
+
+// say tells how it goes.
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.log, "# "+format+"\n", args...) }
+
+// times is how often something is repeated: n, or a few where it only has to be seen to work.
+func (b *bench) times(n int) int {
+	if b.quick {
+		return min(n, 2)
+	}
+	return n
+}
+
+// take measures one figure and prints a row for each of its lines, measured or not.
+func (b *bench) take(ctx context.Context, f figure, rows *row.Printer) error {
+	b.say("%s ...", f.name)
+	begin, told := time.Now(), []string{}
+	var printing error
+	report := func(r row.Row) {
+		told = append(told, r.What)
+		printing = errors.Join(printing, rows.Print(r))
+	}
+	err := f.measure(ctx, b, report)
+	if cause := context.Cause(ctx); cause != nil {
+		err = errors.Join(fmt.Errorf("stopped: %w", cause), err)
+	}
+	for _, line := range f.lines {
+		if !slices.Contains(told, line.What) {
+			report(line.Missing(reason(err)))
+		}
+	}
+	b.say("%s took %v", f.name, time.Since(begin).Round(time.Millisecond))
+	return printing
+}
+
+// reason is err, or that a line was passed over, which is a mistake of the benchmark.
+func reason(err error) error {
+	if err == nil {
+		return errors.New("the benchmark passed over this line")
+	}
+	return err
+}
+
+// freePort is a port that nobody listens on just now.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// patient gives a process that was asked to end five seconds to do so.
+func patient(cmd *exec.Cmd) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cmd.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		cmd.Process.Kill()
+		<-done
+	}
+}

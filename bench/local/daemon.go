@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"ainexus.io/api"
+	"ainexus.io/bench/machine"
+	"ainexus.io/nexus"
+	"ainexus.io/nexus/jobfile"
+)
+
+// programs are what the figures run, built once.
+type programs struct{ nexus, stamp string }
+
+// programs builds nexus as it is shipped, and the worker that tells the time.
+func (b *bench) programs(ctx context.Context) (programs, error) {
+	p := programs{nexus: filepath.Join(b.dir, "bin", "nexus"), stamp: filepath.Join(b.dir, "bin", "stamp")}
+	for path, pkg := range map[string]string{p.nexus: "./cmd/nexus", p.stamp: "./bench/local/stamp"} {
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+		cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
+		}
+	}
+	return p, nil
+}
+
+// daemon is a `nexus up` of ours on a state directory of its own.
+type daemon struct {
+	*api.Client
+	programs
+	state string
+	log   *os.File
+	cmd   *exec.Cmd
+}
+
+// startDaemon starts a daemon on a new state directory.
+func (b *bench) startDaemon(ctx context.Context) (*daemon, error) {
+	d, err := b.newDaemon(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.up(ctx); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// newDaemon makes a state directory for a daemon that is not started yet.
+func (b *bench) newDaemon(ctx context.Context) (*daemon, error) {
+	p, err := b.programs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	state, err := os.MkdirTemp(b.dir, "state-")
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{programs: p, state: state}
+	d.Client = api.NewSocketClient(d.socket())
+	d.log, err = os.Create(state + ".log")
+	return d, err
+}
+
+// up starts the daemon and waits until it answers.
+func (d *daemon) up(ctx context.Context) error {
+	// Any free port: the usual one may belong to somebody else's daemon.
+	d.cmd = d.nexusCommand(ctx, "up", "--listen", "127.0.0.1:0")
+	if copies, err := filepath.Glob(filepath.Join(d.state, "bin", "*", "nexus")); err == nil && len(copies) == 1 {
+		d.cmd.Path = copies[0] // which is what the automatic daemon runs, and the agents
+	}
+	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	if err := d.cmd.Start(); err != nil {
+		return err
+	}
+	err := until(ctx, 20*time.Second, func() (bool, error) {
+		v, err := d.Version(ctx)
+		return err == nil && v.PID == d.cmd.Process.Pid, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the daemon to answer: %w; it said: %s", err, d.lastWords())
+	}
+	return nil
+}
+
+// nexusCommand is a command line of ours for this daemon.
+func (d *daemon) nexusCommand(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, d.nexus, args...)
+	cmd.Env = append(os.Environ(), "NEXUS_STATE="+d.state)
+	return cmd
+}
+
+// restart ends the daemon in peace and starts it again.
+func (d *daemon) restart(ctx context.Context) error {
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	patient(d.cmd)
+	d.Client.Close()
+	return d.up(ctx)
+}
+
+// kill is kill -9 of the daemon alone.
+func (d *daemon) kill() error {
+	if err := d.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	d.cmd.Wait()     // its error says that it was killed
+	d.Client.Close() // its connections led to a daemon that is gone
+	return nil
+}
+
+func (d *daemon) socket() string { return filepath.Join(d.state, "nexus.sock") }
+
+// close ends the daemon and everything that was started from the programs on its state.
+func (d *daemon) close() {
+	if d.cmd != nil && d.cmd.Process != nil && d.cmd.ProcessState == nil {
+		d.cmd.Process.Signal(syscall.SIGTERM)
+		patient(d.cmd)
+	}
+	d.Client.Close()
+	d.sweep()
+	d.log.Close()
+	os.RemoveAll(d.state)
+}
+
+// sweep kills the agents that are left; their keepers kill the workers and end. Who is there after that is killed too.
+func (d *daemon) sweep() {
+	first := d.left()
+	for _, p := range first {
+		keeper := slices.ContainsFunc(first, func(q machine.Process) bool { return q.PID == p.Parent })
+		if !keeper {
+			syscall.Kill(p.PID, syscall.SIGKILL)
+		}
+	}
+	until(context.Background(), 10*time.Second, func() (bool, error) { return len(d.left()) == 0, nil })
+	for _, p := range d.left() {
+		syscall.Kill(p.PID, syscall.SIGKILL)
+	}
+}
+
+// left are the living processes that run our program. It lies in a directory of this run, so nobody else's are meant.
+func (d *daemon) left() []machine.Process {
+	list, err := machine.Processes()
+	if err != nil {
+		fmt.Fprintln(d.log, "looking for what is left:", err)
+	}
+	return slices.DeleteFunc(list, func(p machine.Process) bool { return p.State == 'Z' || !d.runs(p) })
+}
+
+func (d *daemon) runs(p machine.Process) bool {
+	exe := strings.TrimSuffix(p.Exe, " (deleted)")
+	return exe == d.nexus || strings.HasPrefix(exe, d.state+"/")
+}
+
+func (d *daemon) lastWords() string {
+	text, err := os.ReadFile(d.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-3):], " | ")
+}
+
+// spec reads a job file as `nexus submit` would.
+func spec(format string, args ...any) (nexus.Spec, error) {
+	s, _, err := jobfile.Parse([]byte(fmt.Sprintf(format, args...)), jobfile.Options{Name: "bench"})
+	return s, err
+}
+
+// submission is a job with the environment that this program has.
+func (b *bench) submission(s nexus.Spec) api.Submission {
+	return api.Submission{Spec: s, Dir: b.dir, Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}}
+}
+
+// await waits until a job is in a phase that is wanted.
+func (d *daemon) await(ctx context.Context, id string, limit time.Duration, wanted func(api.JobView) bool) error {
+	var last nexus.Phase
+	err := until(ctx, limit, func() (bool, error) {
+		j, err := d.Job(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		last = j.Phase
+		if j.Phase == nexus.Failed && j.Result != nil && !wanted(j) {
+			return false, errors.New(j.Result.Message)
+		}
+		return wanted(j), nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for job %s, which is %s: %w", id, last, err)
+	}
+	return nil
+}
+
+// until asks every few milliseconds. A benchmark may look at the clock; what it measures is taken elsewhere.
+func until(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not after %v: %w", limit, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
