@@ -35,7 +35,7 @@ func (d *document) check(s *nexus.Spec) {
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
 		field := join("labels", name)
 		d.refuse(!isLabel(name), field, "is no name for a label", `use letters, digits, - _ and . inside, as in "team" or "example.com/team"`)
-		d.refuse(s.Labels[name] != "" && !labelName.MatchString(s.Labels[name]), field,
+		d.refuse(s.Labels[name] != "" && !isLabelWord(s.Labels[name]), field,
 			fmt.Sprintf("%s is no value for a label", quote(s.Labels[name])), fmt.Sprintf("use letters, digits, - _ and . inside, at most %d", maxLabel))
 	}
 	if c := s.Checkpoint; c != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,9 +28,6 @@ var later = map[string]string{
 	"resources.mig": "ask for whole GPUs by gpus, or for a share by gpu_memory",
 	"restart.grow":  "leave it out and set resources.memory to what the job needs",
 }
-
-// plainKey is a key that can stand in a path as it is.
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_/-]{0,62}$`)
 
 // read fills spec from the job's fields.
 func (d *document) read(n *yaml.Node, spec *nexus.Spec) { d.value(n, reflect.ValueOf(spec).Elem(), "") }
@@ -237,7 +233,7 @@ func aliased(name string, seen map[string]int, path string) bool {
 // join appends a key to a path; one that would be misread there is quoted.
 func join(path, key string) string {
 	switch {
-	case !plainKey.MatchString(key):
+	case !isPlainKey(key):
 		return path + "[" + quote(key) + "]"
 	case path == "":
 		return key

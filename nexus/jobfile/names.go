@@ -1,24 +1,41 @@
 package jobfile
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
 
 const maxName = 63
 
-var (
-	jobName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
-	envName    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
-	labelName  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-	labelHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
-	secretName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,253}$`)
-)
+// isWord reports whether text has 1 to limit bytes of ASCII letters (lower case only where lower is set), digits and
+// the marks in extra, and neither begins nor ends with a mark of edges. A loop, because every start of a process
+// would pay for compiling an expression with such a bound.
+func isWord(text string, limit int, lower bool, extra, edges string) bool {
+	if text == "" || len(text) > limit || strings.Trim(text, edges) != text {
+		return false
+	}
+	for i := range len(text) {
+		c := text[i]
+		letter := c >= 'a' && c <= 'z' || !lower && c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte(extra, c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isLabelWord(text string) bool { return isWord(text, maxName, false, "._-", "._-") }
+
+func isSecretWord(text string) bool { return isWord(text, 253, false, "._-", "") }
+
+// isPlainKey reports whether a key can stand in a path as it is.
+func isPlainKey(text string) bool {
+	return isWord(text, maxName, false, "_/-", "") && !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "-")
+}
 
 // isName reports whether text can name a job or a queue: a path element that no directory is left by, and a
 // word that cannot forge a line of output.
-func isName(text string) bool { return jobName.MatchString(text) }
+func isName(text string) bool { return isWord(text, maxName, true, "._-", "._-") }
 
 // toName makes the nearest name of any text; "job" where nothing is left.
 func toName(text string) string {
@@ -39,14 +56,16 @@ func toName(text string) string {
 	return name
 }
 
-func isEnvName(text string) bool { return envName.MatchString(text) }
+func isEnvName(text string) bool {
+	return isWord(text, 255, false, "_", "") && strings.TrimLeft(text[:1], "0123456789") != ""
+}
 
 // isLabel reports whether text is a label's key as Kubernetes has it: "team" or "example.com/team".
 func isLabel(text string) bool {
 	if host, name, ok := strings.Cut(text, "/"); ok {
-		return labelHost.MatchString(host) && labelName.MatchString(name)
+		return isWord(host, 253, true, ".-", ".-") && isLabelWord(name)
 	}
-	return labelName.MatchString(text)
+	return isLabelWord(text)
 }
 
 // reserved tells why a variable may not be set by a job; empty where it may.

@@ -147,7 +147,7 @@ func isReference(text string) bool {
 		return isEnvName(rest)
 	case "secret":
 		parts := strings.Split(rest, "/")
-		return len(parts) == 2 && !slices.ContainsFunc(parts, func(p string) bool { return !secretName.MatchString(p) })
+		return len(parts) == 2 && !slices.ContainsFunc(parts, func(p string) bool { return !isSecretWord(p) })
 	}
 	return false
 }
