@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ainexus.io/api"
 	"ainexus.io/nexus"
 )
 
@@ -71,5 +72,49 @@ func TestATakenPortLeavesTheSocket(t *testing.T) {
 	}
 	if code, _ := ask(t, opts.State, "GET", "/health", ""); code != http.StatusOK {
 		t.Errorf("/health answers %d", code)
+	}
+}
+
+// Nobody asks the planner while nothing happens.
+func TestAnIdleDaemonDoesNotPlan(t *testing.T) {
+	d := startDaemon(t, testOptions(t.TempDir()))
+	job, err := d.place.Submit(t.Context(), submission(t.TempDir(), jobSpec("true")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitPhase(t, d.place, job.ID, nexus.Succeeded)
+	last, since := d.Cycles(), time.Now()
+	for tick := time.NewTicker(20 * time.Millisecond); time.Since(since) < 700*time.Millisecond; <-tick.C {
+		if now := d.Cycles(); now != last {
+			if now > 20 {
+				t.Fatalf("it was asked %d times for one job", now)
+			}
+			last, since = now, time.Now()
+		}
+	}
+}
+
+// Daemon and agent may disagree about the day by two: nothing follows from it.
+func TestTheWallClockMayJump(t *testing.T) {
+	opts := testOptions(t.TempDir())
+	opts.AgentEnv = append(opts.AgentEnv, "APP_TEST_SHIFT=24h")
+	opts.Clock = shifted("-24h")
+	opts.Silence = 300 * time.Millisecond
+	d := startDaemon(t, opts)
+	spec := jobSpec("test $NEXUS_ROUND -ge 1; sleep 0.6")
+	spec.Restart.Max, spec.MaxDuration, spec.NoProgress = 1, nexus.Duration(time.Hour), nexus.Duration(time.Minute)
+	job, err := d.place.Submit(t.Context(), submission(t.TempDir(), spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, d.place, job.ID, "running", func(v api.JobView) bool { return v.Phase == nexus.Running })
+	if err := d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	opts.Clock = shifted("48h")
+	d = startDaemon(t, opts)
+	v := await(t, d.place, job.ID, "over", func(v api.JobView) bool { return v.Phase.Over() })
+	if v.Phase != nexus.Succeeded || v.Attempt != 1 || v.RestartsUsed != 1 {
+		t.Errorf("it is %s after attempt %d and %d restarts: %+v", v.Phase, v.Attempt, v.RestartsUsed, v.Result)
 	}
 }

@@ -60,7 +60,7 @@ func shifted(by string) proc.Clock {
 // testDaemon runs as a process of its own, until TERM or KILL.
 func testDaemon() error {
 	opts := testOptions(os.Getenv("APP_TEST_STATE"))
-	opts.Clock = shifted(os.Getenv("APP_TEST_SHIFT"))
+	opts.Clock, opts.CPUs = shifted(os.Getenv("APP_TEST_SHIFT")), 2
 	opts.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	d, err := NewDaemon(opts)
 	if err != nil {

@@ -107,6 +107,7 @@ func (r *rack) check() {
 	for _, v := range views {
 		byName[v.Spec.Name]++
 	}
+	defer func() { r.t.Logf("%d attempts yielded", r.preempted) }()
 	for id, job := range r.jobs {
 		v, ok := views[id]
 		if !ok {
@@ -179,12 +180,20 @@ func (r *rack) checkJob(job *torment, v api.JobView, lines []said) {
 	if len(rounds) > v.Attempt+v.Spec.Restart.Max {
 		wrong("I7: %d rounds began, more than %d attempts and %d restarts allow", len(rounds), v.Attempt, v.Spec.Restart.Max)
 	}
-	// Every attempt but the last was ended by us.
+	// Every attempt but the last was ended by us, or yielded to a job of higher priority.
+	alone := 0
 	for n := 1; n < v.Attempt; n++ {
-		if name := attempt.Name(v.ID, n); r.agents[name] == 0 {
-			wrong("I10: attempt %d ended though nobody killed its agent", n)
+		if r.agents[attempt.Name(v.ID, n)] == 0 {
+			alone++
 		}
 	}
+	if alone > v.Preemptions {
+		wrong("I10: %d attempts ended though nobody killed their agents, and %d yielded", alone, v.Preemptions)
+	}
+	if v.Preemptions > 0 && v.Spec.Priority >= nexus.High {
+		wrong("I5: it yielded %d times to nobody above it", v.Preemptions)
+	}
+	r.preempted += v.Preemptions
 	r.checkEnding(job, v, started, ended, wrong)
 }
 

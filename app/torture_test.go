@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ainexus.io/api"
+	"ainexus.io/attempt"
 	"ainexus.io/nexus"
 )
 
@@ -28,6 +29,7 @@ var (
 // and cancelled. Then everything is let come to its end, and the checker (torture_check_test.go) compares the records, the attempt
 // directories and what the workers wrote themselves with the promises.
 func TestTorture(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("flock"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("the workers of the torture need the flock program (util-linux)")
@@ -64,6 +66,53 @@ func TestTorture(t *testing.T) {
 	r.check()
 }
 
+// An agent that is stopped for long, as by a debugger or a machine that has no time for it, and goes on then: nothing
+// follows from it but a word to the user. With as many points as a full torture has, long is a minute.
+func TestTortureByStopping(t *testing.T) {
+	t.Parallel()
+	long := 2 * time.Second
+	opts := testOptions(t.TempDir())
+	opts.Silence = time.Second
+	if *torturePoints >= 200 {
+		long, opts.Silence = time.Minute, 0
+	}
+	d := startDaemon(t, opts)
+	dir := t.TempDir()
+	spec := jobSpec("while ! test -e enough; do sleep 0.05; done")
+	spec.NoProgress, spec.Restart.Max = nexus.Duration(time.Second), 3
+	job, err := d.place.Submit(t.Context(), submission(dir, spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitPhase(t, d.place, job.ID, nexus.Running)
+	agent, err := attempt.At(filepath.Join(opts.State, "attempts"), job.ID, 1).Agent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(agent.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	events, err := d.place.Events(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pause(t.Context(), long)
+	for e := range events {
+		if e.Kind == nexus.EventNote && strings.Contains(e.Message, "stopped?") {
+			break
+		}
+	}
+	if v, err := d.place.Job(t.Context(), job.ID); err != nil || v.Phase != nexus.Running || v.Attempt != 1 {
+		t.Errorf("while its agent is stopped it is %s in attempt %d, %v", v.Phase, v.Attempt, err)
+	}
+	if err := errors.Join(syscall.Kill(agent.PID, syscall.SIGCONT), os.WriteFile(filepath.Join(dir, "enough"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if v := awaitPhase(t, d.place, job.ID, nexus.Succeeded); v.Attempt != 1 || v.RestartsUsed != 0 {
+		t.Errorf("it took %d attempts and %d restarts", v.Attempt, v.RestartsUsed)
+	}
+}
+
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -90,6 +139,8 @@ type rack struct {
 	agents  map[string]int // attempt -> how often we killed its agent
 	workers map[string]int // attempt -> how often we killed a worker of it
 	jobs    map[string]*torment
+
+	preempted int // attempts that yielded, as the checker counts
 }
 
 // torment is a job that was acknowledged.
@@ -229,7 +280,7 @@ say end`
 
 // next makes up a job.
 func (r *rack) next(n int) *torment {
-	kinds := []string{"quick", "quick", "long", "gang", "children", "fails", "flaky", "cancelled"}
+	kinds := []string{"quick", "quick", "long", "gang", "children", "fails", "flaky", "cancelled", "urgent"}
 	job := &torment{key: fmt.Sprintf("job-%04d", n), kind: kinds[r.dice(len(kinds))]}
 	spec := jobSpec("")
 	spec.Name, spec.NoProgress = job.key, nexus.Duration(15*time.Minute)
@@ -253,6 +304,9 @@ func (r *rack) next(n int) *torment {
 	case "flaky":
 		spec.Restart.Max = 2
 		body = `[ "$NEXUS_ROUND" -ge 1 ] || exit 4`
+	case "urgent": // takes the seats of others
+		spec.Priority, spec.Resources.CPU = nexus.High, 1700
+		body = fmt.Sprintf("sleep 0.%d", 1+r.dice(3))
 	case "cancelled":
 		body = "trap 'exit 0' TERM; sleep 30 & wait"
 	}

@@ -86,7 +86,7 @@ func (e explained) explain(ctx context.Context, v *api.JobView) {
 		return
 	}
 	why, err := e.why.Why(ctx, v.ID)
-	if err != nil {
+	if err != nil || why.Phase != v.Phase { // it has moved on meanwhile
 		return
 	}
 	if why.Reason.Code != "" {

@@ -112,7 +112,7 @@ func gpuJob(name string, nodes, gpus int, p nexus.Priority) nexus.Spec {
 	}
 }
 
-// A day of a fleet: two hundred jobs of all sorts, nodes that come and go. Twice the same gives the same
+// A day of a fleet: eighty jobs of all sorts, nodes that come and go. Twice the same gives the same
 // history, everything ends, nothing is promised twice, and the restarts stay within the budgets.
 func TestADayOfAFleet(t *testing.T) {
 	day := func(t *testing.T) []nexus.Job {
@@ -120,7 +120,7 @@ func TestADayOfAFleet(t *testing.T) {
 		for i := range 4 {
 			s.SetNode(sim.Machine(fmt.Sprintf("n%d", i), 16, 64<<10, 4, "A100", 40<<10))
 		}
-		for i := range 200 {
+		for i := range 80 {
 			spec := gpuJob(fmt.Sprintf("job %d", i), 1+i%7/6, 1+i%4, nexus.Priority(i%5%4-1))
 			spec.Restart.Max = i % 3
 			if i%3 == 0 {
@@ -133,7 +133,7 @@ func TestADayOfAFleet(t *testing.T) {
 			if i%11 == 0 {
 				life.Exit = 1
 			}
-			s.At(dawn.Add(time.Duration(i*i%300)*time.Minute), func() { s.Submit(spec, life) })
+			s.At(dawn.Add(time.Duration(i*i%150)*time.Minute), func() { s.Submit(spec, life) })
 		}
 		for i := range 6 {
 			name := fmt.Sprintf("n%d", i%4)
@@ -150,7 +150,7 @@ func TestADayOfAFleet(t *testing.T) {
 		return s.Jobs()
 	}
 	jobs := day(t)
-	if len(jobs) != 200 {
+	if len(jobs) != 80 {
 		t.Fatalf("%d jobs", len(jobs))
 	}
 	for _, j := range jobs {
@@ -166,7 +166,7 @@ func TestADayOfAFleet(t *testing.T) {
 // A burst of submits is a handful of cycles, and an engine with nothing to do asks nobody anything.
 func TestBurstsAreGatheredAndIdleIsIdle(t *testing.T) {
 	s := sim.New(dawn, sim.Machine("here", 4, 8<<10, 0, "", 0))
-	for range 1000 {
+	for range 300 {
 		s.Submit(nexus.Spec{Resources: nexus.Resources{CPU: 1000}}, sim.Life{Gate: "never"})
 	}
 	e := run(t, s)
@@ -175,7 +175,7 @@ func TestBurstsAreGatheredAndIdleIsIdle(t *testing.T) {
 	}
 	before := e.Cycles()
 	if before > 5 {
-		t.Errorf("a burst of 1000 submits took %d cycles", before)
+		t.Errorf("a burst of 300 submits took %d cycles", before)
 	}
 	if err := s.Settle(t.Context()); err != nil {
 		t.Fatal(err)

@@ -18,12 +18,16 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func cycle(n uint64, at time.Time) nexus.Cycle {
 	return nexus.Cycle{
-		Number: n, Delta: nexus.Delta{Version: n, Jobs: []nexus.Job{{ID: "a"}}},
+		Number: n, Delta: nexus.Delta{Version: n, Jobs: []nexus.Job{job()}},
 		Plan: nexus.Plan{Version: n, At: at, Hold: []nexus.Hold{{Job: "a", Reason: nexus.Reason{Code: nexus.WaitCapacity}}}},
 	}
 }
 
-func whole() nexus.Snapshot { return nexus.Snapshot{At: noon, Jobs: []nexus.Job{{ID: "a"}}} }
+func job() nexus.Job {
+	return nexus.Job{ID: "a", Spec: nexus.Spec{Type: nexus.Training, Nodes: nexus.Range{Min: 1, Max: 1}}}
+}
+
+func whole() nexus.Snapshot { return nexus.Snapshot{At: noon, Jobs: []nexus.Job{job()}} }
 
 func open(t *testing.T, o Options) (*Journal, *bytes.Buffer) {
 	t.Helper()
@@ -93,7 +97,7 @@ func TestEachFileBeginsWithASnapshot(t *testing.T) {
 func TestItIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	for range 3 {
-		j, _ := open(t, Options{Dir: dir, Files: 4, Size: 2000})
+		j, _ := open(t, Options{Dir: dir, Files: 4, Size: 3000})
 		for i := range 100 {
 			j.Observe(cycle(uint64(i), noon), whole)
 		}
@@ -106,7 +110,7 @@ func TestItIsBounded(t *testing.T) {
 		t.Fatalf("%d files, 4 are kept", len(names))
 	}
 	for _, name := range names {
-		if s, err := os.Stat(name); err != nil || s.Size() > 3000 {
+		if s, err := os.Stat(name); err != nil || s.Size() > 4500 {
 			t.Errorf("%s: %v, %v", name, s, err)
 		}
 	}

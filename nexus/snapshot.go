@@ -16,7 +16,7 @@ type Snapshot struct {
 
 // Delta is what changed since the version before. A place yields a Full one first.
 //
-// Every job named by a Plan comes back in a later Delta, as it then stands, whether the decision was
+// Every job that a Plan places or evicts comes back in a later Delta, as it then stands, whether the decision was
 // carried out or dropped: the planner counts a decision as taken until that answer.
 type Delta struct {
 	Version uint64 `json:"version"`

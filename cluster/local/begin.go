@@ -38,6 +38,11 @@ func (m *minder) begin(ctx context.Context, r store.Record) {
 	case <-ctx.Done():
 		return
 	}
+	if m.found {
+		m.found = false
+		m.greet(ctx)
+		return
+	}
 	order := m.place.order(r)
 	if err := m.dir.Create(order); err != nil {
 		m.trouble = fmt.Sprintf("the attempt directory cannot be made: %v", err)
@@ -90,6 +95,23 @@ func (m *minder) begin(ctx context.Context, r store.Record) {
 	}
 }
 
+// greet looks for an agent that the last daemon started and that has not claimed the attempt yet. It is given time; what
+// then still has no claim, because somebody deleted the directory under it, is ended before there is another.
+func (m *minder) greet(ctx context.Context) {
+	name := attempt.Name(m.id, m.attempt)
+	for deadline := m.place.clock.mono() + maxStart; !proc.Empty(name, "") && ctx.Err() == nil; {
+		if _, claimed, locked, err := m.look(); err == nil && (claimed || locked) {
+			return
+		}
+		if m.place.clock.mono() > deadline {
+			if err := proc.KillAttempt(name, "", maxStart); err != nil {
+				m.place.log.Error("ending an agent without a claim", "job", m.id, "attempt", m.attempt, "error", err)
+			}
+		}
+		m.pause(ctx, 50*time.Millisecond)
+	}
+}
+
 // order is what the agent is told.
 func (p *Place) order(r store.Record) nexus.Order {
 	o := nexus.Order{
@@ -112,7 +134,9 @@ func (m *minder) spawn(ctx context.Context) (<-chan struct{}, error) {
 	defer out.Close()
 	argv := m.place.opts.Agent
 	c := exec.Command(argv[0], append(argv[1:len(argv):len(argv)], string(m.dir))...)
-	c.Env = append(append([]string{}, m.place.opts.AgentEnv...), m.place.secretsOf(m.id)...)
+	// Marked as its workers are, an agent whose directory was deleted under it can still be found and ended.
+	c.Env = append([]string{proc.EnvAttempt + "=" + attempt.Name(m.id, m.attempt)}, m.place.opts.AgentEnv...)
+	c.Env = append(c.Env, m.place.secretsOf(m.id)...)
 	c.Dir = "/"
 	c.Stdout, c.Stderr = out, out
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -25,10 +25,8 @@ func (p *Place) Changes(ctx context.Context, until time.Time) (nexus.Delta, erro
 // later delta, whatever became of it, also when Apply fails and nothing was decided.
 func (p *Place) Apply(ctx context.Context, plan nexus.Plan) error {
 	at := p.Now()
-	for _, h := range p.view.hold(plan.Hold) {
-		p.log.Debug("a job waits", "job", h.Job, "reason", string(h.Reason.Code))
-	}
-	if len(plan.Place)+len(plan.Evict) == 0 {
+	waiting := p.view.hold(plan.Hold)
+	if len(plan.Place)+len(plan.Evict)+len(waiting) == 0 {
 		return nil
 	}
 	var named []string
@@ -54,6 +52,11 @@ func (p *Place) Apply(ctx context.Context, plan nexus.Plan) error {
 				return err
 			}
 		}
+		for _, h := range waiting[:min(len(waiting), maxHolds)] {
+			if err := tx.Event(nexus.Event{At: at, Job: h.Job, Kind: nexus.EventHold, Message: "waits: " + h.Reason.Sentence()}); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	p.opts.passed("decided")
@@ -68,6 +71,9 @@ func (p *Place) Apply(ctx context.Context, plan nexus.Plan) error {
 	}
 	return nil
 }
+
+// maxHolds is how many changed reasons of one plan are told as events; in a burst the rest can be asked for.
+const maxHolds = 200
 
 // place gives a job its next attempt; nil when the job is no longer what the plan was made for.
 func place(tx *store.Tx, d nexus.Placement, at time.Time) (*nexus.Job, error) {

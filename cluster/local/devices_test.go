@@ -53,6 +53,7 @@ func oneGPU() *rack {
 
 // What flickers changes nothing for the planner; what moved does.
 func TestNoiseIsNotTold(t *testing.T) {
+	t.Parallel()
 	now := time.Duration(0)
 	clock := newClock(proc.Clock{Wall: time.Now, Mono: func() time.Duration { return now }})
 	r := oneGPU()
@@ -88,6 +89,7 @@ func TestNoiseIsNotTold(t *testing.T) {
 }
 
 func TestDevicesAreAskedOnlyWhenItMatters(t *testing.T) {
+	t.Parallel()
 	r := oneGPU()
 	opts := testOptions(t.TempDir())
 	opts.Devices = r
@@ -121,6 +123,7 @@ func TestDevicesAreAskedOnlyWhenItMatters(t *testing.T) {
 
 // A share that takes more than it asked for is told of, or stopped where its file says so; after ten seconds, not before.
 func TestSharesAreWatched(t *testing.T) {
+	t.Parallel()
 	var now time.Duration
 	var mu sync.Mutex
 	real := proc.SystemClock()

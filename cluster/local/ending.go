@@ -54,6 +54,9 @@ func (left leftBehind) outcome(job nexus.Job) nexus.Result {
 	if left.rounds != nil && len(left.rounds.Rounds) > 0 {
 		result.Round = left.rounds.Rounds[len(left.rounds.Rounds)-1].Number
 	}
+	if job.Stop == nexus.StopPreempt && !left.begun {
+		result.Cause, result.Message = nexus.CausePreempt, "it yielded before it began"
+	}
 	if job.Stop == nexus.StopCancel {
 		result.Cause, result.Message = nexus.CauseCancel, "cancelled; "+result.Message
 		if !left.begun && left.trouble == "" {

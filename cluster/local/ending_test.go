@@ -44,6 +44,8 @@ func TestEndings(t *testing.T) {
 		{story: "its agent died while it was cancelled", stop: nexus.StopCancel, left: leftBehind{begun: true, rounds: left(0)}, phase: nexus.Cancelled, cause: nexus.CauseCancel},
 		{story: "it yielded", stop: nexus.StopPreempt, losses: 3, left: leftBehind{result: result(nexus.CausePreempt)}, phase: nexus.Pending,
 			cause: nexus.CausePreempt, preempted: 1},
+		{story: "it yielded before anybody began it", stop: nexus.StopPreempt, left: leftBehind{}, phase: nexus.Pending,
+			cause: nexus.CausePreempt, preempted: 1},
 		{story: "it yielded and does not want another try", on: []nexus.Cause{nexus.CauseExit}, stop: nexus.StopPreempt,
 			left: leftBehind{result: result(nexus.CausePreempt)}, phase: nexus.Failed, cause: nexus.CausePreempt},
 		{story: "its agent was killed: not charged", max: 2, left: leftBehind{begun: true, rounds: left(2)}, phase: nexus.Pending,

@@ -11,6 +11,7 @@ import (
 
 // Jobs that are over are forgotten with their directories once there are too many; living ones never are.
 func TestHistoryIsForgotten(t *testing.T) {
+	t.Parallel()
 	opts := testOptions(t.TempDir())
 	opts.History = 3
 	p := start(t, opts)

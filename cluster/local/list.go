@@ -69,7 +69,7 @@ func (p *Place) List(ctx context.Context, f api.Filter) ([]api.JobView, error) {
 func (p *Place) look(r store.Record, full bool) api.JobView {
 	v := api.JobView{Job: r.Job, Workdir: r.Workdir, Notices: r.Notices}
 	if reason, ok := p.view.reason(r.Job.ID); ok && r.Job.Phase == nexus.Pending {
-		v.Reason = &reason
+		v.Reason, v.Sentence = &reason, reason.Sentence()
 	}
 	if r.Job.Attempt == 0 {
 		return v

@@ -14,6 +14,7 @@ import (
 
 // The log files of an attempt, as an agent leaves them, read in every way there is.
 func TestReadingLogs(t *testing.T) {
+	t.Parallel()
 	p := start(t, testOptions(t.TempDir()))
 	job := submit(t, p, "true")
 	awaitPhase(t, p, job.ID, nexus.Succeeded)
@@ -60,6 +61,7 @@ func TestReadingLogs(t *testing.T) {
 
 // Who follows sees each line once, over a file that is moved aside and over attempts.
 func TestFollowingLogs(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	dir := attempt.At(root, "j", 1)
 	path := dir.WorkerLog(0, 0)
@@ -103,6 +105,7 @@ func TestFollowingLogs(t *testing.T) {
 }
 
 func TestTails(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
 	var text strings.Builder
 	for i := range 50_000 {

@@ -22,6 +22,7 @@ type minder struct {
 	dir     attempt.Dir
 	poke    chan struct{} // cap 1: the record or the directory changed
 
+	found   bool            // the attempt was alive when the place began
 	child   int             // pid of the agent that we started
 	gone    <-chan struct{} // closed when it ended
 	tries   int             // agents that ended without having claimed the attempt
@@ -37,8 +38,8 @@ type minder struct {
 	killed   bool
 }
 
-// mind makes sure that a living attempt has its minder, and pokes it.
-func (p *Place) mind(r store.Record) {
+// mind makes sure that a living attempt has its minder, and pokes it. Found says that it was begun by an earlier daemon.
+func (p *Place) mind(r store.Record, found bool) {
 	switch r.Job.Phase {
 	case nexus.Starting, nexus.Running, nexus.Stopping:
 	default:
@@ -55,7 +56,7 @@ func (p *Place) mind(r store.Record) {
 		return
 	}
 	m := &minder{place: p, id: r.Job.ID, attempt: r.Job.Attempt, dir: p.dirOf(r.Job.ID, r.Job.Attempt),
-		poke: make(chan struct{}, 1), round: -1, notes: map[string]bool{}, seen: p.clock.mono()}
+		poke: make(chan struct{}, 1), found: found, round: -1, notes: map[string]bool{}, seen: p.clock.mono()}
 	p.minders[name] = m
 	p.working.Go(func() {
 		m.run(p.ctx)

@@ -167,7 +167,7 @@ func (p *Place) open(ctx context.Context) error {
 func (p *Place) Start() {
 	p.working.Go(func() { p.dirs.run(p.ctx) })
 	for _, r := range p.view.records() {
-		p.mind(r)
+		p.mind(r, true)
 	}
 	p.working.Go(func() { p.watchDevices(p.ctx) })
 	p.working.Go(func() { p.forget(p.ctx) })
@@ -210,7 +210,7 @@ func (p *Place) Idle() bool { return p.view.size() == 0 }
 func (p *Place) committed(records []store.Record, events []nexus.Event) {
 	p.view.follow(records)
 	for _, r := range records {
-		p.mind(r)
+		p.mind(r, false)
 		if r.Job.Phase.Over() {
 			p.dropSecrets(r.Job.ID)
 			p.ended()

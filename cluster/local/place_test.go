@@ -13,6 +13,7 @@ import (
 )
 
 func TestAJobFromSubmitToItsEnd(t *testing.T) {
+	t.Parallel()
 	p := start(t, testOptions(t.TempDir()))
 	job := submit(t, p, "echo hello; pwd")
 	v := awaitPhase(t, p, job.ID, nexus.Succeeded)
@@ -37,6 +38,27 @@ func TestAJobFromSubmitToItsEnd(t *testing.T) {
 	}
 }
 
+func TestEventsFromNow(t *testing.T) {
+	t.Parallel()
+	p := start(t, testOptions(t.TempDir()))
+	first := submit(t, p, "true")
+	awaitPhase(t, p, first.ID, nexus.Succeeded)
+	events, err := p.Events(t.Context(), api.FromNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := submit(t, p, "true")
+	if e := <-events; e.Job != second.ID {
+		t.Errorf("the first event from now on is %+v", e)
+	}
+	awaitPhase(t, p, second.ID, nexus.Succeeded)
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for range events { // closed when the place is
+	}
+}
+
 // next skips that the job was seen to run: a quick one may not be.
 func next(events <-chan nexus.Event) nexus.Event {
 	e := <-events
@@ -47,6 +69,7 @@ func next(events <-chan nexus.Event) nexus.Event {
 }
 
 func TestControl(t *testing.T) {
+	t.Parallel()
 	p := start(t, testOptions(t.TempDir()))
 	running := submit(t, p, "sleep 60")
 	awaitPhase(t, p, running.ID, nexus.Running)
@@ -57,8 +80,17 @@ func TestControl(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := await(t, p, behind.ID, "held", func(v api.JobView) bool { return v.Reason != nil })
-	if v.Reason.Code == "" {
-		t.Errorf("it waits for %+v", v.Reason)
+	if v.Reason.Code == "" || v.Sentence == "" {
+		t.Errorf("it waits for %+v: %s", v.Reason, v.Sentence)
+	}
+	events, err := p.Events(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e := range events {
+		if e.Kind == nexus.EventHold && e.Job == behind.ID {
+			break
+		}
 	}
 
 	if job, err := p.SetPriority(t.Context(), "waits", nexus.High); err != nil || job.Spec.Priority != nexus.High {
@@ -103,6 +135,7 @@ func TestControl(t *testing.T) {
 }
 
 func TestRefusedSubmits(t *testing.T) {
+	t.Parallel()
 	p := start(t, testOptions(t.TempDir()))
 	for name, row := range map[string]struct {
 		edit func(*api.Submission)
@@ -134,6 +167,7 @@ func TestRefusedSubmits(t *testing.T) {
 }
 
 func TestAKeyMakesOneJob(t *testing.T) {
+	t.Parallel()
 	p := start(t, testOptions(t.TempDir()))
 	s := submission(t, "true")
 	s.Key = "once"
@@ -153,6 +187,7 @@ func TestAKeyMakesOneJob(t *testing.T) {
 }
 
 func TestReferences(t *testing.T) {
+	t.Parallel()
 	p := start(t, testOptions(t.TempDir()))
 	a, b := submit(t, p, "true"), submit(t, p, "true")
 	for ref, want := range map[string]string{a.ID: a.ID, a.ID[:8]: a.ID, "story": b.ID} {
@@ -172,6 +207,7 @@ func TestReferences(t *testing.T) {
 
 // What a job is told in secret is in its environment and nowhere on disk.
 func TestSecretsStayInMemory(t *testing.T) {
+	t.Parallel()
 	opts := testOptions(t.TempDir())
 	p := start(t, opts)
 	s := submission(t, `test ${#TOKEN} = 7`)

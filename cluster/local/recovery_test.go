@@ -66,6 +66,7 @@ func (d *daemonProcess) submit(t *testing.T, s api.Submission) string {
 
 // Wherever between two writes the daemon is killed, the next one goes on: nothing is lost, nothing is begun twice.
 func TestKilledBetweenAnyTwoWrites(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		step   string
 		cancel bool
@@ -108,6 +109,7 @@ func TestKilledBetweenAnyTwoWrites(t *testing.T) {
 }
 
 func TestASecondDaemonIsRefused(t *testing.T) {
+	t.Parallel()
 	opts := testOptions(t.TempDir())
 	p := start(t, opts)
 	_, err := New(t.Context(), opts)
@@ -123,8 +125,9 @@ func TestASecondDaemonIsRefused(t *testing.T) {
 
 // A full disk refuses in words. What was acknowledged before is there, and runs once there is room.
 func TestAFullDiskLosesNothing(t *testing.T) {
+	t.Parallel()
 	state := t.TempDir()
-	d := startProcess(t, state, fmt.Sprint("LOCAL_TEST_FSIZE=", 300<<10))
+	d := startProcess(t, state, fmt.Sprint("LOCAL_TEST_FSIZE=", 1<<20))
 	var acknowledged []string
 	for len(acknowledged) < 5000 {
 		s := submission(t, "true")
@@ -161,6 +164,7 @@ func agentOf(t *testing.T, p *Place, id string) int {
 }
 
 func TestALostAgentCostsNothing(t *testing.T) {
+	t.Parallel()
 	p := start(t, testOptions(t.TempDir()))
 	s := submission(t, "test -e done && exit 0; touch done; sleep 60 & setsid sleep 60 & sleep 60")
 	s.Spec.Restart.Max = 2
@@ -189,6 +193,7 @@ func TestALostAgentCostsNothing(t *testing.T) {
 
 // A stopped agent is told of and left alone; what it does once it goes on counts.
 func TestAStoppedAgentIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	opts := testOptions(t.TempDir())
 	opts.Silence = 200 * time.Millisecond
 	p := start(t, opts)
@@ -215,6 +220,7 @@ func TestAStoppedAgentIsLeftAlone(t *testing.T) {
 
 // One that is to stop and does not is killed after the grace and a margin.
 func TestAStoppedAgentCannotHoldACancel(t *testing.T) {
+	t.Parallel()
 	opts := testOptions(t.TempDir())
 	opts.StopMargin = 200 * time.Millisecond
 	p := start(t, opts)
@@ -236,6 +242,7 @@ func TestAStoppedAgentCannotHoldACancel(t *testing.T) {
 
 // The daemon is away, and when it is back the wall clock is off by a day: the job runs on, and its time goes forward.
 func TestAwayForADay(t *testing.T) {
+	t.Parallel()
 	for _, off := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
 		t.Run(off.String(), func(t *testing.T) {
 			t.Parallel()
@@ -272,7 +279,41 @@ func TestAwayForADay(t *testing.T) {
 	}
 }
 
+// The attempt directory is deleted while no daemon looks. The agent that lost it is found all the same and ended before
+// the next attempt begins, and the budget, of which no record is left, counts as spent.
+func TestADeletedDirectory(t *testing.T) {
+	t.Parallel()
+	opts := testOptions(t.TempDir())
+	p := start(t, opts)
+	s := submission(t, "sleep 60")
+	s.Spec.Restart.Max = 2
+	job, err := p.Submit(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := agentOf(t, p, job.ID)
+	first, err := proc.Identify(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(opts.State, "attempts", job.ID)); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, opts)
+	v := await(t, p, job.ID, "in its second attempt", func(v api.JobView) bool { return v.Attempt == 2 })
+	if first.Alive() || !proc.Empty(attempt.Name(job.ID, 1), "") {
+		t.Error("the first attempt still lives")
+	}
+	if v.RestartsUsed != 2 {
+		t.Errorf("%d restarts are charged", v.RestartsUsed)
+	}
+}
+
 func TestAProgramThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	opts := testOptions(t.TempDir())
 	opts.Agent = []string{"/no/such/agent"}
 	p := start(t, opts)

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"ainexus.io/nexus"
+	"ainexus.io/proc"
 )
 
 // takeState makes the state directory, for its owner alone, and locks it for as long as the file is open. The lock
@@ -30,12 +32,15 @@ func takeState(path string) (*os.File, error) {
 	if err != nil {
 		return nil, stateTrouble(path, err)
 	}
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = lockPatiently(lock)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		defer lock.Close()
-		return nil, &nexus.Error{Code: nexus.CodeConflict,
-			Message: fmt.Sprintf("a daemon%s already uses %s", holder(lock), path),
-			Hint:    "use that one, stop it, or choose another state directory with --state"}
+		by := ""
+		if pid := holder(lock); pid > 0 {
+			by = fmt.Sprintf(" (pid %d)", pid)
+		}
+		return nil, &nexus.Error{Code: nexus.CodeConflict, Message: fmt.Sprintf("a daemon%s already uses %s", by, path),
+			Hint: "use that one, stop it, or choose another state directory with --state"}
 	}
 	if err == nil {
 		err = errors.Join(lock.Truncate(0), writeAt(lock, strconv.Itoa(os.Getpid())+"\n"))
@@ -47,15 +52,31 @@ func takeState(path string) (*os.File, error) {
 	return lock, nil
 }
 
-// holder says who wrote the lock file: " (pid 123)", or nothing.
-func holder(lock io.ReaderAt) string {
+// lockPatiently takes the lock. A daemon that was killed while it started an agent leaves the lock for an instant to
+// that child, which closes it when it becomes the agent: a lock whose holder is dead is waited for.
+func lockPatiently(lock *os.File) error {
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
+			return err
+		}
+		if pid := holder(lock); pid > 0 {
+			if _, gone := proc.Identify(pid); gone == nil {
+				return err
+			}
+		}
+	}
+}
+
+// holder is the pid of who wrote the lock file last; 0 where nobody can be told.
+func holder(lock io.ReaderAt) int {
 	text := make([]byte, 32)
 	n, _ := lock.ReadAt(text, 0)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
-	if err != nil || pid <= 0 {
-		return ""
+	if err != nil {
+		return 0
 	}
-	return fmt.Sprintf(" (pid %d)", pid)
+	return pid
 }
 
 func writeAt(file *os.File, text string) error {

@@ -38,8 +38,6 @@ type Kept struct {
 	Notices []string `json:"notices,omitempty"`
 	// Losses counts the attempts in a row that ended because their agent or machine went away.
 	Losses int `json:"losses,omitempty"`
-	// Fresh is the number of attempts that the job had when it was last submitted or requeued.
-	Fresh int `json:"fresh,omitempty"`
 	// Secrets names the values that were handed in at submit and are kept in memory only.
 	Secrets []string `json:"secrets,omitempty"`
 }
