@@ -11,6 +11,7 @@
 //	rounds.json    agent   the record of the budget, durable before each round begins
 //	ack.json       rank 0  the acknowledged checkpoint
 //	result.json    agent   how it ended, durable, the agent's last word
+//	agent.log      agent   what it logs
 //	progress/R.json        worker R's step()
 //	logs/ROUND/R.log       worker R's output, the newest 64 MiB; R.log.1 what came before, as much again
 //	logs/ROUND/R.error.json  what worker R says was its error (torchelastic's format), where it does

@@ -42,7 +42,10 @@ func (p *program) agent(args []string) error {
 	if len(args) != 1 {
 		return &nexus.Error{Code: nexus.CodeInvalid, Message: "agent takes the directory of an attempt"}
 	}
-	return app.RunAgent(context.Background(), args[0], app.AgentOptions{
+	// A machine that shuts down ends its processes by TERM: the workers get their chance to save, and the node is blamed.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	return app.RunAgent(ctx, args[0], app.AgentOptions{
 		Keeper: ownArgv(verbKeeper), Environ: p.environ(), Logger: slog.New(slog.NewTextHandler(p.err, nil)),
 	})
 }

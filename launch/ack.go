@@ -83,12 +83,16 @@ func digest(path string) (size int64, sum string, err error) {
 	return size, hex.EncodeToString(hash.Sum(nil)), err
 }
 
-// sinceCheckpoint is how old the newest checkpoint at path (a checkpoint, or a directory of some) is, by the wall
-// clock that dates files; false where there is none.
-func sinceCheckpoint(path string) (time.Duration, bool) {
-	inside, _ := filepath.Glob(filepath.Join(path, "*"+nexus.ManifestSuffix))
+// sinceCheckpoint is how old the newest checkpoint at path is, by the wall clock that dates files; false where there is
+// none. Path is a checkpoint, or a directory of some, or of one directory per job.
+func sinceCheckpoint(path, job string) (time.Duration, bool) {
+	manifests := []string{path + nexus.ManifestSuffix}
+	for _, dir := range []string{path, filepath.Join(path, job)} {
+		found, _ := filepath.Glob(filepath.Join(dir, "*"+nexus.ManifestSuffix))
+		manifests = append(manifests, found...)
+	}
 	var newest time.Time
-	for _, manifest := range append(inside, path+nexus.ManifestSuffix) {
+	for _, manifest := range manifests {
 		if info, err := os.Stat(manifest); err == nil && info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}

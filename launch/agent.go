@@ -101,7 +101,7 @@ func lockPatiently(ctx context.Context, dir attempt.Dir) (*os.File, error) {
 	}
 }
 
-// run is an attempt from its claim to its end. An error means that it was never begun.
+// run is an attempt from its claim to its end. An error means that it was not claimed.
 func (a *agent) run(ctx context.Context) (nexus.Result, error) {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -116,10 +116,14 @@ func (a *agent) run(ctx context.Context) (nexus.Result, error) {
 
 	var notes []string
 	a.cgroup, notes = proc.NewCgroup(a.name, a.limits())
+	if err := a.claim(0); err != nil {
+		a.cgroup.Remove()
+		return nexus.Result{}, fmt.Errorf("claiming the attempt: %w", err)
+	}
 	guard, err := keep(a.keeper, a.name, a.cgroup.String(), a.log, a.claim)
 	if err != nil {
 		a.cgroup.Remove()
-		return nexus.Result{}, err
+		return a.result(ending{cause: nexus.CauseSetup, rank: -1, exit: 1, message: words(fmt.Errorf("starting the keeper: %w", err))}, 0), nil
 	}
 	a.board = newBoard(a.dir, a.bare, a.clock, a.log)
 	a.board.set(func(s *nexus.Status) { s.State, s.Notes = nexus.AgentSetup, notes })
@@ -149,15 +153,20 @@ func (a *agent) run(ctx context.Context) (nexus.Result, error) {
 	return result, nil
 }
 
-// limits are what the order wants a cgroup to hold.
+// limits are what the order wants a cgroup to hold. A job with GPUs that asked for no more than the default of one
+// CPU per worker is not held to it: that is what it reserves, and its loaders would be starved.
 func (a *agent) limits() proc.Limits {
 	if !a.order.Limits {
 		return proc.Limits{}
 	}
-	return proc.Limits{Memory: int64(a.order.Seat.Memory) << 20, CPU: int64(a.order.Seat.CPU)}
+	l := proc.Limits{Memory: int64(a.order.Seat.Memory) << 20, CPU: int64(a.order.Seat.CPU)}
+	if spec := a.order.Spec; len(a.order.Seat.GPUs) > 0 && spec.Resources.CPU <= 1000*nexus.CPU(a.order.Seat.Workers) {
+		l.CPU = 0
+	}
+	return l
 }
 
-// claim records who runs the attempt, with the keeper of the moment.
+// claim records who runs the attempt, with the keeper of the moment; 0 before there is one.
 func (a *agent) claim(keeper int) error {
 	if a.bare {
 		return nil

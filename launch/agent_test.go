@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -47,5 +48,47 @@ func TestABareLaunchRunsFourWorkers(t *testing.T) {
 	}
 	if strings.Count(errs.String(), "oh\n") != 4 {
 		t.Errorf("stderr: %q", errs.String())
+	}
+}
+
+func TestABareLaunchKeepsLogsAndTellsOfRestarts(t *testing.T) {
+	t.Parallel()
+	var out, errs strings.Builder
+	logs := t.TempDir()
+	all, err := ParseStd("0:3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := Run(t.Context(), Options{
+		Command: nexus.Command{Shell: `echo out $RANK; echo err $RANK >&2; [ $TORCHELASTIC_RESTART_COUNT = 1 ]`}, Workers: 2, MaxRestarts: 1,
+		Dir: t.TempDir(), RunID: "run7", LogDir: logs, Redirects: all, Keeper: keeperArgv(), Stdout: &out, Stderr: &errs, Backoff: quick(),
+	})
+	if err != nil || !result.OK || result.Charged != 1 {
+		t.Fatalf("%+v %v", result, err)
+	}
+	if got := content(t, logs, "run7", "attempt_1", "0", "stdout.log") + content(t, logs, "run7", "attempt_1", "0", "stderr.log"); got != "out 0\nerr 0\n" {
+		t.Errorf("files of rank 0: %q", got)
+	}
+	if strings.Contains(out.String(), "[rank 0]") || !strings.Contains(out.String(), "[rank 1] out 1\n") {
+		t.Errorf("screen: %q", out.String())
+	}
+	if !strings.Contains(errs.String(), "exited with code 1; round 1 begins in 10ms, 0 restarts left after it") {
+		t.Errorf("screen: %q", errs.String())
+	}
+}
+
+func TestAPortThatIsTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	result, err := Run(t.Context(), Options{
+		Command: nexus.Command{Shell: "exit 0"}, Dir: t.TempDir(), Keeper: keeperArgv(), MasterPort: port,
+	})
+	if err != nil || result.Cause != nexus.CauseSetup || !strings.Contains(result.Message, "is in use (hint: leave the port out") {
+		t.Errorf("%+v %v", result, err)
 	}
 }

@@ -1,7 +1,7 @@
 // Package launch is the launcher: torchrun's seat on this node, and the agent of an attempt.
 //
 // There is one way of running. [Agent] is given the attempt's directory and takes its order from there; [Run], for
-// a bare `nexus launch`, makes an order and a directory of its own. Both then do the same: lock, keeper, claim,
+// a bare `nexus launch`, makes an order and a directory of its own. Both then do the same: lock, claim, keeper,
 // setup, and rounds until the work is done, cannot be done, or somebody asks for a stop. A round gets an empty
 // key-value store, its ranks, and one process per worker; it ends with the first worker that fails, when no
 // worker makes progress, or when all are done. What follows is decided by package elastic. Before a round begins

@@ -123,6 +123,7 @@ func TestTheOOMKillerIsNamed(t *testing.T) {
 	})
 	if a, _ := r.dir.Agent(); a.Cgroup == "" || len(status.Notes) > 0 {
 		r.end()
+		r.result()
 		if os.Getenv("CI") == "true" && os.Getuid() == 0 {
 			t.Fatalf("no cgroup takes limits here: %q", status.Notes)
 		}
@@ -228,5 +229,21 @@ func TestSecretsReachTheWorkersAndNobodyElse(t *testing.T) {
 		if result, _ := runAgent(t, o); result.Cause != nexus.CauseSetup || !strings.Contains(result.Message, message) {
 			t.Errorf("%s: %+v", from, result)
 		}
+	}
+}
+
+func TestWithoutAKeeperNothingBegins(t *testing.T) {
+	t.Parallel()
+	o := order(t, 1, "echo ran >ran")
+	dir := prepare(t, o)
+	if err := Agent(t.Context(), dir, AgentOptions{Keeper: []string{"/nonexistent"}}); err != nil {
+		t.Fatal(err)
+	}
+	result, err := dir.Result()
+	if err != nil || result.Cause != nexus.CauseSetup || !strings.HasPrefix(result.Message, "starting the keeper: ") {
+		t.Errorf("%+v %v", result, err)
+	}
+	if _, err := os.Stat(filepath.Join(o.Workdir, "ran")); err == nil {
+		t.Error("it ran")
 	}
 }

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -11,58 +10,72 @@ import (
 
 // guard sees to it that there is a keeper for as long as the attempt lives.
 type guard struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	last   *proc.Keeper // once done is closed
+	argv         []string
+	name, cgroup string
+	log          *slog.Logger
+	record       func(keeper int) error // each keeper's pid, for those who look
+	cancel       context.CancelFunc
+	done         chan struct{}
+	keeper       *proc.Keeper // the goroutine's; anybody's once done is closed
 }
 
-// keep starts a keeper and replaces it whenever it dies. Claim is told each one's pid; it may refuse the first.
-func keep(argv []string, attempt, cgroup string, log *slog.Logger, claim func(pid int) error) (*guard, error) {
-	keeper, err := proc.StartKeeper(argv, attempt, cgroup)
+// keep starts a keeper and replaces it whenever it dies. The attempt is claimed by now: a keeper that outlives its
+// agent kills by the attempt's name, and nobody may begin that attempt again under its eyes.
+func keep(argv []string, name, cgroup string, log *slog.Logger, record func(keeper int) error) (*guard, error) {
+	keeper, err := proc.StartKeeper(argv, name, cgroup)
 	if err != nil {
-		return nil, fmt.Errorf("starting the keeper: %w", err)
-	}
-	if err := claim(keeper.PID()); err != nil {
-		keeper.Stop()
-		return nil, fmt.Errorf("claiming the attempt: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &guard{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(g.done)
-		pause := time.Duration(0)
-		for {
-			g.last = keeper
-			select {
-			case <-ctx.Done():
-				return
-			case <-keeper.Done():
-			}
-			log.Warn("the keeper died, starting another one", "pid", keeper.PID())
-			keeper.Stop() // closes the pipe to the dead one
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(pause):
-				}
-				pause = min(max(2*pause, 50*time.Millisecond), 5*time.Second)
-				if keeper, err = proc.StartKeeper(argv, attempt, cgroup); err == nil {
-					break
-				}
-				log.Error("no keeper can be started", "err", err)
-			}
-			if err := claim(keeper.PID()); err != nil {
-				log.Error("the new keeper cannot be recorded", "err", err)
-			}
-		}
-	}()
+	g := &guard{
+		argv: argv, name: name, cgroup: cgroup, log: log, record: record,
+		cancel: cancel, done: make(chan struct{}), keeper: keeper,
+	}
+	go g.watch(ctx)
 	return g, nil
+}
+
+func (g *guard) watch(ctx context.Context) {
+	defer close(g.done)
+	pause := time.Duration(0)
+	for {
+		if err := g.record(g.keeper.PID()); err != nil {
+			g.log.Error("the keeper cannot be recorded", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.keeper.Done():
+		}
+		g.log.Warn("the keeper died, starting another one", "pid", g.keeper.PID())
+		g.keeper.Stop() // closes the pipe to the dead one
+		if pause = g.replace(ctx, pause); ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// replace starts a new keeper, however often it takes. One that dies at once is not replaced at once.
+func (g *guard) replace(ctx context.Context, pause time.Duration) time.Duration {
+	for {
+		select {
+		case <-ctx.Done():
+			return pause
+		case <-time.After(pause):
+		}
+		pause = min(max(2*pause, 50*time.Millisecond), 5*time.Second)
+		keeper, err := proc.StartKeeper(g.argv, g.name, g.cgroup)
+		if err == nil {
+			g.keeper = keeper
+			return pause
+		}
+		g.log.Error("no keeper can be started", "err", err)
+	}
 }
 
 // stop sends the keeper away: nothing is left to keep.
 func (g *guard) stop() {
 	g.cancel()
 	<-g.done
-	g.last.Stop()
+	g.keeper.Stop()
 }

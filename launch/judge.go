@@ -88,7 +88,7 @@ func (a *agent) stopped(request stopRequest, began time.Duration) ending {
 		return e
 	}
 	lost := a.clock.Mono() - began
-	if age, ok := sinceCheckpoint(below(a.order.Workdir, a.order.Spec.Checkpoint.Path)); ok {
+	if age, ok := sinceCheckpoint(below(a.order.Workdir, a.order.Spec.Checkpoint.Path), a.order.Job); ok {
 		lost = min(lost, age)
 	}
 	e.lost = int64(lost / time.Second)

@@ -79,7 +79,10 @@ func TestAKilledAgentLeavesNothing(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			a := startAgentProcess(t, order(t, 2, escapers))
-			eventually(t, 20*time.Second, "everybody is there", func() bool { return len(a.members()) >= 14 })
+			eventually(t, 20*time.Second, "everybody is there", func() bool {
+				claimed, _ := a.dir.Agent()
+				return len(a.members()) >= 14 && claimed.Keeper > 0
+			})
 			if test.first != nil {
 				test.first(t, a)
 			}

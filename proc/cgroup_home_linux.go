@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bufio"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,11 +20,22 @@ type homes struct {
 // home is this process's directory in the unified hierarchy and the hierarchy's root.
 type home struct{ own, root string }
 
+// upwards yields our own directory and those above it, up to the root.
+func (h home) upwards() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for dir := h.own; dir != "" && strings.HasPrefix(dir, h.root); dir = filepath.Dir(dir) {
+			if !yield(dir) || dir == h.root {
+				return
+			}
+		}
+	}
+}
+
 // choose finds the nearest directory at or above our own that can hold a child with the controllers, else the nearest
 // that can hold a child at all.
 func (h home) choose(wants []string) (dir string, has []string) {
 	fallback := ""
-	for dir := h.own; dir != ""; dir = filepath.Dir(dir) {
+	for dir := range h.upwards() {
 		if usable(dir) {
 			given := controllersBelow(dir)
 			missing := slices.DeleteFunc(slices.Clone(wants), func(c string) bool { return slices.Contains(given, c) })
@@ -37,9 +49,6 @@ func (h home) choose(wants []string) (dir string, has []string) {
 			if fallback == "" {
 				fallback = dir
 			}
-		}
-		if dir == h.root || !strings.HasPrefix(dir, h.root) {
-			break
 		}
 	}
 	if fallback == "" {

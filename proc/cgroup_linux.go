@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 // can give, below the nearest parent that does. What cannot be had is told in notes, a sentence each; without any
 // usable hierarchy the cgroup is nil. It is removed by [KillAttempt] and by the keeper.
 func NewCgroup(name string, limits Limits) (group *Cgroup, notes []string) {
-	name = "nexus-" + strings.NewReplacer("/", "-", ":", "-").Replace(name)
+	name = dirName(name)
 	c := &Cgroup{}
 	homes, err := hierarchies()
 	if err != nil {
@@ -56,11 +57,39 @@ func NewCgroup(name string, limits Limits) (group *Cgroup, notes []string) {
 	return c, append(notes, c.limit(limits)...)
 }
 
+// dirName is what an attempt's directories are called.
+func dirName(attempt string) string {
+	return "nexus-" + strings.NewReplacer("/", "-", ":", "-").Replace(attempt)
+}
+
+// findCgroup looks for the directories of an attempt that nobody remembers the cgroup of: its supervisor died before
+// it could say.
+func findCgroup(attempt string) *Cgroup {
+	homes, err := hierarchies()
+	if err != nil {
+		return nil
+	}
+	c := &Cgroup{}
+	look := func(home string) {
+		dir := filepath.Join(home, dirName(attempt))
+		if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil && !slices.Contains(c.split, dir) {
+			c.split = append(c.split, dir)
+		}
+	}
+	for dir := range homes.unified.upwards() {
+		look(dir)
+	}
+	for _, home := range homes.split {
+		look(home)
+	}
+	return c
+}
+
 func (l Limits) controllers() (list []string) {
 	if l.Memory > 0 {
 		list = append(list, "memory")
 	}
-	if l.CPU > 0 {
+	if l.CPU > 0 && l.CPU < int64(runtime.NumCPU())*1000 { // more than there is needs no limit
 		list = append(list, "cpu")
 	}
 	return list
@@ -127,7 +156,7 @@ func (c *Cgroup) limit(l Limits) (notes []string) {
 			os.WriteFile(filepath.Join(c.memory, "memory.swap.max"), []byte("0"), 0o644)
 		}
 	}
-	if l.CPU == 0 {
+	if !slices.Contains(l.controllers(), "cpu") {
 		return notes
 	}
 	for _, dir := range c.split {

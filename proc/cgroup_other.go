@@ -35,3 +35,5 @@ func (c *Cgroup) remove() int { return 0 }
 func (c *Cgroup) mayBeToBlame(error) bool { return false }
 
 func (c *Cgroup) take(int) error { return nil }
+
+func findCgroup(string) *Cgroup { return nil }

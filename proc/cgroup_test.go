@@ -104,3 +104,77 @@ func TestNoCgroupIsNoTrouble(t *testing.T) {
 		t.Error("a cgroup that is gone has members")
 	}
 }
+
+// A supervisor that died before it could say where its cgroup is.
+func TestAForgottenCgroupIsFoundAndRemoved(t *testing.T) {
+	name := attemptName(t)
+	c, _ := NewCgroup(name, Limits{})
+	need(t, c != nil, "a cgroup that can be written")
+	g := NewGroup(name, c)
+	defer g.Close()
+	if _, err := g.Start(shell(name, "env -i setsid sleep 1000 & wait")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "both are there", func() bool { return len(c.members()) == 2 })
+	if err := KillAttempt(name, "", 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range c.dirs() {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s is left", dir)
+		}
+	}
+}
+
+// Where the kernel knows no start inside of a cgroup, the process is moved there at once.
+func TestAProcessIsMovedWhereItCannotBeBorn(t *testing.T) {
+	name := attemptName(t)
+	c, _ := NewCgroup(name, Limits{})
+	need(t, c != nil && c.unified != "", "a cgroup of version 2 that can be written")
+	t.Cleanup(func() { KillAttempt(name, c.String(), 5*time.Second) })
+	if !c.mayBeToBlame(syscall.ENOSYS) || c.mayBeToBlame(syscall.ENOENT) || (*Cgroup)(nil).mayBeToBlame(syscall.ENOSYS) {
+		t.Error("the wrong errors are blamed on the cgroup")
+	}
+	g := NewGroup(name, nil)
+	defer g.Close()
+	started, err := g.Start(shell(name, "exec sleep 1000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.take(started[0].PID); err != nil || len(c.members()) != 1 {
+		t.Errorf("%v %v", c.members(), err)
+	}
+}
+
+func TestChildrenAndPrograms(t *testing.T) {
+	name := attemptName(t)
+	g := NewGroup(name, nil)
+	defer g.Close()
+	started, err := g.Start(shell(name, "sleep 1000 & (sleep 1001; :) & wait"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "it has two children", func() bool { return len(ChildrenOf(started[0].PID)) == 2 })
+	real, err := filepath.EvalSymlinks("/bin/sh")
+	if err != nil || Program(started[0].PID) != real {
+		t.Errorf("%s, not %s: %v", Program(started[0].PID), real, err)
+	}
+	if err := g.Kill(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if left := ChildrenOf(started[0].PID); len(left) > 0 || Program(started[0].PID) != "" {
+		t.Errorf("a process that is gone has children: %v", left)
+	}
+}
+
+// What is given back comes again when it is needed.
+func TestASlimProcessStillWorks(t *testing.T) {
+	before := MachineOOMKills()
+	Slim()
+	if after := MachineOOMKills(); after < before {
+		t.Errorf("%d, then %d", before, after)
+	}
+	if c := (Clock{}).OrSystem(); c.Mono() < 0 || time.Since(c.Wall()) > time.Minute {
+		t.Error("the clocks are wrong")
+	}
+}

@@ -12,10 +12,14 @@ const EnvAttempt = "NEXUS_ATTEMPT"
 const calm = 3
 
 // KillAttempt kills every process of an attempt and returns when none is left. Cgroup is [Cgroup.String], empty
-// for none; the cgroup is removed. The caller itself is spared. The error counts who is left after timeout.
+// for none or an unknown one, which is looked for; it is removed. The caller itself is spared. The error counts who
+// is left after timeout.
 func KillAttempt(name, cgroup string, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	group := openCgroup(cgroup)
+	if group == nil {
+		group = findCgroup(name)
+	}
 	if err := killAll(name, group, timeout, true); err != nil {
 		return err
 	}

@@ -121,9 +121,9 @@ func seats(t *rapid.T) []nexus.Seat {
 	return list
 }
 
-// Whatever is taken, given back, tried and undone, in whatever order: nothing is ever promised twice, and
+// Nothing is promised twice. Whatever is taken, given back, tried and undone, in whatever order, nothing is exceeded, and
 // the account is what adding everything up gives.
-func TestNothingIsPromisedTwice(t *testing.T) {
+func TestLedger(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l, dumb := New(), twin{map[string]nexus.Node{}, map[string][]nexus.Seat{}}
 		for _, name := range []string{"n1", "n2"} {
