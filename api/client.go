@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -55,9 +56,15 @@ func NewTCPClient(addr, token string) (*Client, error) {
 // Close drops the connections that wait for another request.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Version asks which daemon answers.
+// Version asks which daemon answers. One that does not speak this version of the API is [nexus.CodeConflict].
 func (c *Client) Version(ctx context.Context) (Version, error) {
-	return get[Version](ctx, c, "/version", nil)
+	v, err := get[Version](ctx, c, "/version", nil)
+	var e *nexus.Error
+	if errors.As(err, &e) && e.Code == nexus.CodeNotFound {
+		err = &nexus.Error{Code: nexus.CodeConflict, Message: "the daemon at " + c.where + " speaks another version of the API",
+			Hint: "use the program of its own release, or end it and start this one: nexus up"}
+	}
+	return v, err
 }
 
 // Submit makes the job durable. User is the daemon's to say: the submission's is not sent.

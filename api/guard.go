@@ -30,9 +30,14 @@ func userOf(ctx context.Context) string {
 // peerKey is the context's key of the uid at the other end of a unix socket.
 type peerKey struct{}
 
-// counted keeps account of requests, streams included, and refuses them where there are too many.
+// counted keeps account of requests, streams included, and refuses them where there are too many. Probes and scrapes
+// are left out: a daemon that ends when idle should not live on because somebody measures it.
 func (s *Server) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isProbe(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		defer s.leave()
 		if s.enter() > maxActive {
 			writeProblem(w, 0, &nexus.Error{Code: nexus.CodeUnavailable,
@@ -88,8 +93,12 @@ func isOpen(r *http.Request) bool {
 		return false
 	}
 	path := r.URL.Path
-	return path == "/health" || path == "/ready" ||
-		!strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/openapi") && path != "/metrics"
+	return !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/openapi") && path != "/metrics"
+}
+
+// isProbe says whether a machine asks how the daemon is, at regular times.
+func isProbe(r *http.Request) bool {
+	return r.URL.Path == "/health" || r.URL.Path == "/ready" || r.URL.Path == "/metrics"
 }
 
 // onlyJSON refuses writes that a foreign form could send without asking first, and bounds their bodies.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"reflect"
 	"strings"
@@ -57,6 +58,15 @@ func TestAJobGoesRound(t *testing.T) {
 	}
 	if got, err := d.client.Requeue(ctx, "mnist"); err != nil || got.Phase != nexus.Pending {
 		t.Errorf("requeue: %+v, %v", got, err)
+	}
+}
+
+// What there is, what it does and who waits, as a client sees it.
+func TestStatus(t *testing.T) {
+	d := newDaemon(t)
+	ctx := testContext(t)
+	if _, err := d.client.Submit(ctx, api.Submission{Spec: parse(t, "run: a"), Dir: "/"}); err != nil {
+		t.Fatal(err)
 	}
 	nodes, err := d.client.Nodes(ctx)
 	if want, _ := d.place.Nodes(ctx); err != nil || !reflect.DeepEqual(nodes, want) {
@@ -211,6 +221,20 @@ func TestErrorsComeBackAsTheyWere(t *testing.T) {
 	}
 	_, err = d.client.Submit(ctx, api.Submission{Spec: parse(t, "{run: a, resources: {gpus: 99}}"), Dir: "/"})
 	if !errors.As(err, &e) || e.Code != nexus.CodeUnfit || e.Field != "resources.gpus" || e.Hint != "--set resources.gpus=8" {
+		t.Errorf("%#v", err)
+	}
+	strangers := http.NewServeMux() // answers 404 to everything
+	stranger, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	go http.Serve(stranger, strangers)
+	other, err := api.NewTCPClient(stranger.Addr().String(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = other.Version(ctx); !errors.As(err, &e) || e.Code != nexus.CodeConflict || !strings.Contains(e.Message, "another version of the API") {
 		t.Errorf("%#v", err)
 	}
 	_, err = api.NewSocketClient("/nonexistent/socket").Version(ctx)

@@ -45,7 +45,8 @@ func buildAndRun(m *testing.M) int {
 // TestStories runs the scripts of testdata, each with a state directory and, where it needs one, a daemon of its own.
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:       "testdata",
+		Condition: hasTorch,
 		Setup: func(env *testscript.Env) error {
 			state, err := os.MkdirTemp("", "nx") // short: a socket's path is
 			if err != nil {
@@ -60,10 +61,22 @@ func TestStories(t *testing.T) {
 			env.Setenv("NEXUS_STATE", filepath.Join(state, "s"))
 			env.Setenv("NEXUS_LISTEN", "127.0.0.1:0")
 			env.Setenv("PATH", built+string(os.PathListSeparator)+os.Getenv("PATH"))
+			example, err := filepath.Abs("../examples/pytorch-ddp")
+			if err != nil {
+				return err
+			}
+			env.Setenv("EXAMPLE", example)
+			modules, err := exec.Command("go", "env", "GOMODCACHE", "GOPROXY", "GOCACHE").Output()
+			if err != nil {
+				return err
+			}
+			for i, value := range strings.Split(strings.TrimSpace(string(modules)), "\n") {
+				env.Setenv([]string{"GOMODCACHE", "GOPROXY", "GOCACHE"}[i], value)
+			}
 			return os.MkdirAll(home, 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"until": until, "gone": gone, "signal": signalJob, "listen": listen, "sameas": sameAs,
+			"until": until, "gone": gone, "until-file": untilFile, "signal": signalJob, "listen": listen, "sameas": sameAs,
 		},
 	})
 }
@@ -99,6 +112,36 @@ func signalJob(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)
 	ts.Check(syscall.Kill(pid, signals[args[0]]))
+}
+
+// until-file FILE PATTERN waits until the file holds the pattern.
+func untilFile(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile("(?m)" + args[1])
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		data, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && pattern.Match(data) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%q never came in %s:\n%s", args[1], args[0], data)
+		}
+	}
+}
+
+// hasTorch says whether a python3 here can import torch. CI is to find out what does not work.
+func hasTorch(name string) (bool, error) {
+	if name != "torch" {
+		return false, fmt.Errorf("unknown condition %s", name)
+	}
+	if os.Getenv("CI") == "true" {
+		return true, nil
+	}
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import torch").Run() == nil {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // gone FILE waits until the process whose id is in the file has ended.

@@ -55,6 +55,8 @@ class Run:
         self.model = DistributedDataParallel(net.to(self.device))
         self.sgd = torch.optim.SGD(self.model.parameters(), lr=args.rate, momentum=0.9)
         self.images, self.labels = load(args.data, "train")
+        if args.limit:
+            self.images, self.labels = self.images[: args.limit], self.labels[: args.limit]
         self.per_epoch = len(self.images) // args.batch
         self.step = 0
         self.stop = False
@@ -144,6 +146,7 @@ def main():
     parser.add_argument("--checkpoints", default=nexus_files.directory("ckpt"), help="directory of the checkpoints of this job")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128, help="images per step, of all ranks together")
+    parser.add_argument("--limit", type=int, default=0, help="use only so many training images; 0 is all")
     parser.add_argument("--rate", type=float, default=0.1, help="learning rate at the start; it falls to 0 in a straight line")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
