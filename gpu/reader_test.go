@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -96,7 +97,13 @@ func TestABlockedDriverIsAskedLessAndLess(t *testing.T) {
 // One device blocks, and blocks again each time it is tried: it is tried ever more rarely.
 func TestABadDeviceIsTriedEverMoreRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // each sampler has its goroutine
 		var tries []time.Time
+		tried := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(tries)
+		}
 		r, _ := scriptedReader(Options{StartTimeout: 5 * time.Second}, func(ask request, at func(int, int)) (Sample, error) {
 			devices := pair()
 			for i := range devices {
@@ -105,8 +112,10 @@ func TestABadDeviceIsTriedEverMoreRarely(t *testing.T) {
 					continue
 				}
 				at(i, 2)
-				if i == 1 && len(tries) < 4 {
+				if i == 1 && tried() < 4 {
+					mu.Lock()
 					tries = append(tries, time.Now())
+					mu.Unlock()
 					// Killed, a child would be gone; here it is let go once the watch has given it up.
 					gone := make(chan struct{})
 					time.AfterFunc(7*time.Second, func() { close(gone) })
@@ -121,14 +130,17 @@ func TestABadDeviceIsTriedEverMoreRarely(t *testing.T) {
 			if !s.Devices[0].Healthy {
 				t.Fatalf("the other device suffers: %+v", s)
 			}
-			if s.Devices[1].Healthy && len(tries) == 4 {
+			if s.Devices[1].Healthy && tried() == 4 {
 				break
 			}
 			time.Sleep(time.Second)
 		}
+		mu.Lock()
+		made := slices.Clone(tries)
+		mu.Unlock()
 		var pauses []time.Duration
-		for i := 1; i < len(tries); i++ {
-			pauses = append(pauses, tries[i].Sub(tries[i-1]).Truncate(time.Second))
+		for i := 1; i < len(made); i++ {
+			pauses = append(pauses, made[i].Sub(made[i-1]).Truncate(time.Second))
 		}
 		if len(pauses) != 3 || !slices.IsSorted(pauses) || pauses[0] < 10*time.Second || pauses[2] < 40*time.Second {
 			t.Errorf("pauses %v", pauses)
