@@ -40,7 +40,7 @@ func TestTorture(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64N(1 << 32)
 	}
-	t.Logf("seed %d: go test ./app -run TestTorture -torture.points=%d -torture.seed=%d", seed, *torturePoints, seed)
+	t.Logf("seed: %d (go test ./app -run TestTorture -torture.points=%d -torture.seed=%d)", seed, *torturePoints, seed)
 	r := newRack(t, seed)
 	defer r.clear()
 	began := time.Now()

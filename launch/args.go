@@ -162,7 +162,7 @@ func splitOption(arg string) (name, value string, inline bool) {
 }
 
 func wrongOption(arg, name string, known map[string]option) error {
-	for other := range known {
+	for _, other := range sortedKeys(known) {
 		if len(name) > 3 && strings.HasPrefix(other, name) {
 			return refuse(fmt.Sprintf("%s is no option of launch", arg), "did you mean --"+other+"?")
 		}
@@ -234,6 +234,13 @@ func (i Invocation) Workers(cpus, gpus int) (int, error) {
 	return n, nil
 }
 
+// refuse shows what was typed, but lets none of it move the cursor.
 func refuse(message, hint string) error {
-	return &nexus.Error{Code: nexus.CodeInvalid, Message: message, Hint: hint}
+	shown := strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, message)
+	return &nexus.Error{Code: nexus.CodeInvalid, Message: shown, Hint: hint}
 }

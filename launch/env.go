@@ -108,4 +108,4 @@ func below(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
