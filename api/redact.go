@@ -25,7 +25,8 @@ func Redact(spec nexus.Spec) nexus.Spec {
 	return spec
 }
 
-func isProxy(key string) bool { return strings.HasSuffix(strings.ToLower(key), "_proxy") }
+// isProxy knows HTTPS_PROXY and its like, and GOPROXY.
+func isProxy(key string) bool { return strings.HasSuffix(strings.ToLower(key), "proxy") }
 
 // redacted hides user and password of a URL; what cannot be read as one and holds an @ is hidden whole.
 func redacted(value string) string {

@@ -19,6 +19,7 @@ import (
 	"ainexus.io/app"
 	"ainexus.io/gpu"
 	"ainexus.io/nexus"
+	"ainexus.io/proc"
 )
 
 // finding is one line of the doctor: what was looked at, how it is, and what to do about it.
@@ -171,26 +172,23 @@ func (p *program) examineGPUs(ctx context.Context) finding {
 	return finding{"gpus", state, fmt.Sprintf("driver %s: %s", sample.Driver, strings.Join(words, ", ")), ""}
 }
 
-// examineCgroups says whether limits on memory and processor time can hold.
+// examineCgroups says whether limits on memory and processor time can hold. It asks as an agent does: it makes a cgroup
+// with both limits, and gives it up again.
 func examineCgroups() finding {
-	if runtime.GOOS != "linux" {
-		return finding{"cgroups", "warn", "this system has none: limits on memory and cpu do not hold", ""}
+	limits := proc.Limits{Memory: 1 << 30, CPU: 500}
+	group, notes := proc.NewCgroup(fmt.Sprint("doctor/", os.Getpid()), limits)
+	defer group.Remove()
+	hint := ""
+	if runtime.GOOS == "linux" {
+		hint = "start the daemon with: systemd-run --user --scope -p Delegate=yes nexus up"
 	}
-	controllers, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
-	if err != nil {
-		return finding{"cgroups", "warn", "version 2 is not mounted: limits on memory and cpu do not hold", "boot with systemd.unified_cgroup_hierarchy=1"}
-	}
-	own, err := os.ReadFile("/proc/self/cgroup")
-	path, _ := strings.CutPrefix(strings.TrimSpace(string(own)), "0::")
-	dir := filepath.Join("/sys/fs/cgroup", path)
 	switch {
-	case err != nil || unix.Access(dir, unix.W_OK) != nil:
-		return finding{"cgroups", "warn", "this user may not make any: limits on memory and cpu do not hold",
-			"start the daemon with: systemd-run --user --scope -p Delegate=yes nexus up"}
-	case !strings.Contains(string(controllers), "memory"):
-		return finding{"cgroups", "warn", "there is no memory controller: limits on memory do not hold", ""}
+	case group == nil && len(notes) == 0:
+		return finding{"cgroups", "warn", "limits on memory and cpu do not hold, and jobs are ended process by process", hint}
+	case len(notes) > 0:
+		return finding{"cgroups", "warn", strings.Join(notes, "; "), hint}
 	}
-	return finding{"cgroups", "ok", "version 2, writable", ""}
+	return finding{"cgroups", "ok", "limits on memory and cpu hold", ""}
 }
 
 // examinePython looks for what most training scripts need.

@@ -2,6 +2,8 @@ package launch
 
 import (
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -90,5 +92,36 @@ func TestAPortThatIsTaken(t *testing.T) {
 	})
 	if err != nil || result.Cause != nexus.CauseSetup || !strings.Contains(result.Message, "is in use (hint: leave the port out") {
 		t.Errorf("%+v %v", result, err)
+	}
+}
+
+// Two jobs on one machine: the second store takes whatever port is free, and its workers are told which.
+func TestTheUsualPortMayBeTaken(t *testing.T) {
+	t.Parallel()
+	if taken, err := net.Listen("tcp", "127.0.0.1:29500"); err == nil {
+		defer taken.Close()
+	} // else somebody else has it, and may give it back at any time
+	hold := filepath.Join(t.TempDir(), "go")
+	var ports [2]string
+	var runs [2]*running
+	for i := range runs {
+		o := order(t, 1, `echo "$MASTER_PORT"; while [ ! -e `+hold+` ]; do sleep 0.02; done`)
+		runs[i] = startAgent(t, o, AgentOptions{})
+	}
+	for i, r := range runs {
+		eventually(t, 10*time.Second, "its worker knows the port", func() bool {
+			data, _ := os.ReadFile(r.dir.WorkerLog(0, 0))
+			ports[i] = strings.TrimSpace(string(data))
+			return ports[i] != ""
+		})
+	}
+	touch(t, hold)
+	for _, r := range runs {
+		if result := r.result(); !result.OK {
+			t.Errorf("%+v", result)
+		}
+	}
+	if ports[0] == ports[1] {
+		t.Errorf("both stores are at port %s", ports[0])
 	}
 }

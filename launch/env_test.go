@@ -58,6 +58,24 @@ func TestTheEnvironmentOfARingOfFour(t *testing.T) {
 	}
 }
 
+// docs/workers.md tells every variable that is ours to set.
+func TestThePageOfTheEnvironmentIsWhole(t *testing.T) {
+	page, err := os.ReadFile("../docs/workers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := ring()
+	o.Seat.Share = 4096
+	for _, line := range ringEnv(t, o, 0) {
+		key, _, _ := strings.Cut(line, "=")
+		_, captured := o.Env[key]
+		_, said := o.Spec.Env[key]
+		if !captured && !said && !strings.Contains(string(page), "`"+key+"`") {
+			t.Errorf("docs/workers.md says nothing of %s", key)
+		}
+	}
+}
+
 func TestWhatTheJobSaysAboutItsEnvironment(t *testing.T) {
 	o := ring()
 	o.Seat.GPUs, o.Seat.Share, o.Seat.CPU = nil, 0, 2000
