@@ -112,6 +112,7 @@ func (c *Client) away(ctx context.Context, err error) error {
 		e.Hint = "start one: nexus up"
 	case errors.Is(err, fs.ErrPermission):
 		e.Code, e.Message = nexus.CodeDenied, "the daemon at "+c.where+" belongs to another user"
+		e.Hint = "check who owns the state directory, or choose another with --state"
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Message = "the daemon at " + c.where + " does not answer in time"
 	default:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -62,6 +63,7 @@ type Server struct {
 	routes  http.Handler
 	servers []*http.Server
 	serving sync.WaitGroup
+	silent  silent
 	// closing ends when streams have to.
 	closing context.Context
 	close   context.CancelFunc
@@ -78,7 +80,8 @@ func NewServer(deps Deps, opts Options) *Server {
 	}
 	opts.User = cmp.Or(opts.User, nameOf(opts.UID))
 	now := time.Now()
-	s := &Server{deps: deps, opts: opts, hosts: hostsOf(opts.Addr, opts.Hosts), started: now, last: now}
+	s := &Server{deps: deps, opts: opts, hosts: hostsOf(opts.Addr, opts.Hosts), started: now, last: now,
+		silent: silent{conns: map[net.Conn]struct{}{}}}
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.routes = s.newRoutes()
 	return s
@@ -106,6 +109,7 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		ConnState:         s.silent.follow,
 		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if uid, ok := peerUID(c); ok {
@@ -122,14 +126,18 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 	})
 }
 
-// Stop takes no more requests, ends the streams and waits for the rest until ctx ends; then it cuts them off.
+// Stop takes no more requests, ends the streams and waits for the rest until ctx ends; then it cuts them off. Those
+// who are connected and have asked nothing are not waited for.
 func (s *Server) Stop(ctx context.Context) error {
 	s.close()
-	var errs []error
-	for _, server := range s.servers {
-		if err := server.Shutdown(ctx); err != nil {
-			errs = append(errs, err, server.Close())
-		}
+	defer time.AfterFunc(silentPatience, s.silent.cut).Stop()
+	errs := make([]error, len(s.servers))
+	for i, server := range s.servers {
+		s.serving.Go(func() { // all doors at once
+			if err := server.Shutdown(ctx); err != nil {
+				errs[i] = errors.Join(fmt.Errorf("requests under way were cut off: %w", err), server.Close())
+			}
+		})
 	}
 	s.serving.Wait()
 	return errors.Join(errs...)

@@ -29,11 +29,11 @@ const (
 // once start one: the second waits for the lock and finds it.
 func (p *program) startDaemon(ctx context.Context, state string, client *api.Client) error {
 	if err := os.MkdirAll(state, 0o700); err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
+		return stateTrouble("making the state directory", err)
 	}
 	release, err := lockFile(ctx, filepath.Join(state, "start.lock"))
 	if err != nil {
-		return fmt.Errorf("waiting for another start of the daemon: %w", err)
+		return stateTrouble("waiting for another start of the daemon", err)
 	}
 	defer release()
 	if _, err := client.Version(ctx); err == nil {
@@ -41,7 +41,7 @@ func (p *program) startDaemon(ctx context.Context, state string, client *api.Cli
 	}
 	program, err := copyProgram(filepath.Join(state, "bin"))
 	if err != nil {
-		return fmt.Errorf("copying the program for the daemon: %w", err)
+		return stateTrouble("copying the program for the daemon", err)
 	}
 	idle := idleExit
 	if text := p.getenv("NEXUS_IDLE_EXIT"); text != "" {
@@ -53,12 +53,12 @@ func (p *program) startDaemon(ctx context.Context, state string, client *api.Cli
 	}
 	log, err := os.OpenFile(filepath.Join(state, "daemon.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("opening the daemon's log: %w", err)
+		return stateTrouble("opening the daemon's log", err)
 	}
 	defer log.Close()
 	before, err := log.Seek(0, io.SeekEnd)
 	if err != nil {
-		return fmt.Errorf("opening the daemon's log: %w", err)
+		return stateTrouble("opening the daemon's log", err)
 	}
 	cmd := exec.Command(program, "up", "--state", state, "--exit-when-idle", idle.String())
 	cmd.Args[0] = "nexus"

@@ -39,7 +39,10 @@ func (p *program) ownToken() (string, error) {
 		return "", &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no token yet: no daemon has run with the state directory " + state,
 			Hint: "start one: nexus up"}
 	}
-	return token, err
+	if err != nil {
+		return "", stateTrouble("reading the token", err)
+	}
+	return token, nil
 }
 
 func (p *program) openCommand() *cobra.Command {

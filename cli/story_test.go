@@ -44,9 +44,10 @@ func buildAndRun(m *testing.M) int {
 
 // TestStories runs the scripts of testdata, each with a state directory and, where it needs one, a daemon of its own.
 func TestStories(t *testing.T) {
+	t.Parallel() // while the idle daemon has its minute
 	testscript.Run(t, testscript.Params{
 		Dir:       "testdata",
-		Condition: hasTorch,
+		Condition: can,
 		Setup: func(env *testscript.Env) error {
 			state, err := os.MkdirTemp("", "nx") // short: a socket's path is
 			if err != nil {
@@ -77,6 +78,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"until": until, "gone": gone, "until-file": untilFile, "signal": signalJob, "listen": listen, "sameas": sameAs,
+			"newer": newer, "stranger": stranger, "small-disk": smallDisk,
 		},
 	})
 }
@@ -128,20 +130,28 @@ func untilFile(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// hasTorch says whether a python3 here can import torch. CI is to find out what does not work.
-func hasTorch(name string) (bool, error) {
-	if name != "torch" {
-		return false, fmt.Errorf("unknown condition %s", name)
+// can answers the conditions of stories: what this machine can do.
+func can(name string) (bool, error) {
+	switch name {
+	case "torch":
+		return hasTorch(), nil
+	case "small-disk":
+		return canMount(), nil
 	}
+	return false, fmt.Errorf("unknown condition %s", name)
+}
+
+// hasTorch says whether a python3 here can import torch. CI is to find out what does not work.
+func hasTorch() bool {
 	if os.Getenv("CI") == "true" {
-		return true, nil
+		return true
 	}
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
 		if exec.Command(python, "-c", "import torch").Run() == nil {
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
 // gone FILE waits until the process whose id is in the file has ended.

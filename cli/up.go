@@ -59,7 +59,7 @@ func (p *program) up(ctx context.Context, o app.Options) error {
 	// Agents outlive the daemon and perhaps the file that it was started from: go run deletes its own.
 	program, err := copyProgram(filepath.Join(state, "bin"))
 	if err != nil {
-		return fmt.Errorf("copying the program for agents: %w", err)
+		return stateTrouble("copying the program for agents", err)
 	}
 	o.State, o.Version, o.Page = state, release(), web.Handler()
 	o.Agent, o.AgentEnv, o.Sampler = []string{program, verbAgent}, p.daemonEnv(), []string{program, verbSampler}
