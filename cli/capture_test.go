@@ -22,9 +22,7 @@ func TestWhatAJobInherits(t *testing.T) {
 		t.Fatal("docs/cli.md does not tell what a job inherits")
 	}
 	listed := regexp.MustCompile(`[A-Z][A-Z_]+`).FindAllString(told, -1)
-	for _, proxy := range []string{"http_proxy", "https_proxy", "no_proxy"} {
-		listed = append(listed, proxy)
-	}
+	listed = append(listed, "http_proxy", "https_proxy", "no_proxy")
 	env := map[string]string{"AWS_SECRET_ACCESS_KEY": "x", "CUDA_VISIBLE_DEVICES": "3", "RANK": "7", "LD_PRELOAD": "x", "NEXUS_TOKEN": "x"}
 	want := map[string]string{}
 	for _, key := range listed {
