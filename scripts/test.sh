@@ -30,9 +30,13 @@ staticcheck() {
 		.cache/bin/staticcheck ./...
 }
 
-# nested prints the directories of the other modules whose tests belong here.
+# nested prints the directories of the other modules whose tests belong here. A
+# module without Go sources only carries data.
 nested() {
-	sources \( -path './examples/*' -o -path './bench/*' \) -name go.mod -print | sort | xargs -rn1 dirname
+	sources \( -path './examples/*' -o -path './bench/*' \) -name go.mod -print | sort | xargs -rn1 dirname |
+		while read -r dir; do
+			if ls "$dir"/*.go >/dev/null 2>&1; then echo "$dir"; fi
+		done
 }
 
 nested_modules() {
