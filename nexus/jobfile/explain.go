@@ -1,7 +1,6 @@
 package jobfile
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,28 +22,6 @@ func Where(name string, e *nexus.Error) string {
 		return clean(fmt.Sprintf("%s:%d: %s", name, e.Line, e.Message))
 	}
 	return clean(fmt.Sprintf("%s:%d:%d: %s", name, e.Line, e.Column, e.Message))
-}
-
-// Explain tells an error of [Parse] to people: a line "error: ..." for each mistake, and under it "hint: ..."
-// where there is one that the next mistake does not repeat. name is the file's, as in [Where].
-func Explain(name string, err error) string {
-	var several nexus.Errors
-	var one *nexus.Error
-	switch {
-	case errors.As(err, &several):
-	case errors.As(err, &one):
-		several = nexus.Errors{one}
-	default:
-		return "error: " + clean(err.Error()) + "\n"
-	}
-	var text strings.Builder
-	for i, e := range several {
-		fmt.Fprintf(&text, "error: %s\n", Where(name, e))
-		if last := i+1 == len(several); e.Hint != "" && (last || several[i+1].Hint != e.Hint) {
-			fmt.Fprintf(&text, "hint: %s\n", clean(e.Hint))
-		}
-	}
-	return text.String()
 }
 
 // clean escapes whatever would leave the line or move the cursor.
