@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"ainexus.io/api"
+	"ainexus.io/proc"
 )
 
 // built is where TestMain put the program: the stories run what users run.
@@ -158,11 +158,17 @@ func hasTorch() bool {
 func gone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	for end := time.Now().Add(20 * time.Second); !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); running(pid); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			ts.Fatalf("process %d does not end", pid)
 		}
 	}
+}
+
+// running says no of a zombie, which an init that reaps late leaves lying about.
+func running(pid int) bool {
+	_, err := proc.Identify(pid)
+	return err == nil
 }
 
 // listen VARIABLE takes a port for as long as the story lasts and puts its address into the variable.
@@ -210,7 +216,7 @@ func clearUp(t *testing.T, state string) {
 	if err := syscall.Kill(daemon.PID, syscall.SIGTERM); err != nil {
 		t.Errorf("ending the daemon: %v", err)
 	}
-	for !errors.Is(syscall.Kill(daemon.PID, 0), syscall.ESRCH) {
+	for running(daemon.PID) {
 		if ctx.Err() != nil {
 			t.Errorf("daemon %d does not end", daemon.PID)
 			return

@@ -151,7 +151,11 @@ func content(t *testing.T, elements ...string) string {
 	return string(data)
 }
 
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// alive says no of a zombie, which an init that reaps late leaves lying about.
+func alive(pid int) bool {
+	_, err := proc.Identify(pid)
+	return err == nil
+}
 
 func waitLong() elastic.Backoff { return elastic.Backoff{First: time.Hour, Cap: time.Hour} }
 

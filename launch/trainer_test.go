@@ -50,7 +50,7 @@ func train(words []string) {
 			if rank == 0 {
 				save(step, slices.Contains(words, "spoil"))
 			}
-			if loader != nil && syscall.Kill(loader.Process.Pid, 0) != nil {
+			if loader != nil && !alive(loader.Process.Pid) {
 				fmt.Println("the loader is gone")
 				syscall.Exit(9)
 			}

@@ -71,7 +71,10 @@ func TestAKilledSupervisorLeavesNoProcess(t *testing.T) {
 			if took := time.Since(killed); took > time.Second {
 				t.Errorf("it took %s", took)
 			}
-			eventually(t, 5*time.Second, "the keeper goes too", func() bool { return syscall.Kill(s.keeper, 0) != nil })
+			eventually(t, 5*time.Second, "the keeper goes too", func() bool {
+				_, err := Identify(s.keeper)
+				return err != nil
+			})
 			if !Empty(s.name, s.cgroup) {
 				t.Errorf("came back: %v", Members(s.name, s.cgroup))
 			}
