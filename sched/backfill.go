@@ -31,20 +31,27 @@ func (c *cycle) claim(e *entry) bool {
 	if len(c.claims) >= c.policy.Heads() {
 		return false
 	}
-	blockers := c.clear(&e.job, clearing{
+	f := c.in(e.form)
+	if f.hopeless == len(c.lifted)+1 {
+		return false
+	}
+	blockers := c.clear(e, clearing{
 		accounts: []*ledger.Ledger{c.later},
 		see:      c.later.Room,
 		may:      func(v *entry) bool { return c.later.Held(v.job.ID) != nil },
 		orders:   []func(a, b *entry) int{c.compareEnds},
 		compare:  c.compareBlockers,
 	})
-	mark := c.later.Checkpoint()
+	mark, size := c.later.Checkpoint(), len(c.apart.list)
 	for _, b := range blockers {
 		c.later.Release(b.job.ID)
+		c.setApart(b.job.Placement.Seats)
 	}
-	seats := c.find(&e.job, c.later.Room)
+	seats := c.find(e, c.later.Room, &c.apart)
 	c.later.Rollback(mark)
 	if seats == nil {
+		c.apart.cut(size)
+		f.hopeless = len(c.lifted) + 1
 		return false
 	}
 	c.keep(claim{entry: e, seats: seats, blockers: blockers, start: c.lastEnd(blockers)}, blockers...)

@@ -14,12 +14,31 @@ type bars struct {
 	from map[string]string
 	// calm are the jobs that may not evict: they turned out not to need it.
 	calm map[string]bool
-	// lost are the jobs that had seats kept for them and have no more.
-	lost map[string]bool
+	// lost counts how often a job lost the seats that were kept for it. Once may be the work of an order that has
+	// changed since; who loses them again and again gets no others.
+	lost map[string]int
+	// lifted says that those who may not start were given a second chance.
+	lifted bool
 }
 
-func newBars() bars {
-	return bars{fresh: map[string]bool{}, from: map[string]string{}, calm: map[string]bool{}, lost: map[string]bool{}}
+const mostLosses = 2
+
+// unlucky reports whether a job gets no seats kept for it in this step.
+func (b *bars) unlucky(id string) bool { return b.lost[id] > mostLosses }
+
+func newBars() *bars {
+	return &bars{fresh: map[string]bool{}, from: map[string]string{}, calm: map[string]bool{}, lost: map[string]int{}}
+}
+
+// lift gives everybody who may not start a second chance, once, and reports whether there was anybody: for whom they
+// made way may by now wait for other seats.
+func (b *bars) lift() bool {
+	if b.lifted || len(b.from) == 0 {
+		return false
+	}
+	b.lifted = true
+	clear(b.from)
+	return true
 }
 
 // barredBy is the waiting job in whose way e would be if it started; empty if there is none (any more).
@@ -46,7 +65,8 @@ func (c *cycle) undo(plan *nexus.Plan) {
 func (c *cycle) undoVain(plan *nexus.Plan) bool {
 	needed := map[string]bool{}
 	for _, cl := range c.claims {
-		needed[cl.entry.job.ID] = cl.preempts
+		id := cl.entry.job.ID
+		needed[id] = cl.preempts && !c.bars.unlucky(id)
 	}
 	found := false
 	plan.Evict = slices.DeleteFunc(plan.Evict, func(v nexus.Eviction) bool {

@@ -26,7 +26,8 @@ type proposal struct {
 
 // clear finds who has to leave so that the whole gang fits; nil if nobody's leaving helps. No one is in
 // the answer whose staying would do no harm. The accounts are left as they were.
-func (c *cycle) clear(j *nexus.Job, cl clearing) []*entry {
+func (c *cycle) clear(e *entry, cl clearing) []*entry {
+	j := &e.job
 	var found []proposal
 	for _, name := range c.now.Names() {
 		if c.now.Node(name).State != nexus.Ready {
@@ -53,7 +54,12 @@ func (c *cycle) clear(j *nexus.Job, cl clearing) []*entry {
 		}
 	}
 	leave := slices.SortedFunc(maps.Values(all), cl.orders[0])
-	return c.spare(leave, cl, func() bool { return c.find(j, cl.see) != nil })
+	size := len(c.apart.list)
+	defer func() { c.apart.cut(size) }()
+	for _, v := range leave {
+		c.setApart(v.job.Placement.Seats)
+	}
+	return c.spare(leave, cl, func() bool { return c.find(e, cl.see, &c.apart) != nil })
 }
 
 // clearNode makes the best proposal for one node.

@@ -17,7 +17,7 @@ type cycle struct {
 	evicted []nexus.Eviction
 	undone  map[string]string // placements of this step that have to go, and for whom
 	vain    []string          // victims of this step that nobody needs
-	bars    bars
+	bars    *bars
 	wake    time.Time
 
 	// stopping are the live jobs that are on their way out, by whom they stop for; "" for nobody.
@@ -25,23 +25,12 @@ type cycle struct {
 	lifted   []*entry        // live jobs taken out of `later`, because somebody waits for them to leave
 	owed     map[string]debt // by node, for all claims
 	reasons  map[*entry]nexus.Reason
-	// full, barren and fleet remember by shape what failed, so that a thousand equal jobs are tried once:
-	// in a step capacity only shrinks, and equals keep their order.
-	full   map[shape]*entry
-	barren map[hungry]bool
-	fleet  map[shape]nexus.Reason
-	short  map[shape]nexus.Reason
+	apart    slots // the nodes on which `later` is not as `now`, or something is owed
 
 	room, other ledger.Room // scratch
 }
 
-// hungry is a shape with the priority that it may evict by.
-type hungry struct {
-	shape    shape
-	priority nexus.Priority
-}
-
-func newCycle(p *Planner, b bars) *cycle {
+func newCycle(p *Planner, b *bars) *cycle {
 	c := &cycle{
 		Planner:  p,
 		bars:     b,
@@ -49,42 +38,42 @@ func newCycle(p *Planner, b bars) *cycle {
 		stopping: map[string][]*entry{},
 		owed:     map[string]debt{},
 		reasons:  map[*entry]nexus.Reason{},
-		full:     map[shape]*entry{},
-		barren:   map[hungry]bool{},
-		fleet:    map[shape]nexus.Reason{},
-		short:    map[shape]nexus.Reason{},
 	}
 	p.claims = nil
-	for _, e := range c.leaving() {
-		to := e.job.StopFor
-		if !c.promised(e) {
-			to = ""
+	p.number++
+	p.index.sync()
+	for _, e := range sortedByID(slices.Collect(maps.Values(p.leaving))) {
+		to := ""
+		if c.promised(e) {
+			to = e.job.StopFor
+			c.in(c.jobs[to].form).odd = true
 		}
 		c.stopping[to] = append(c.stopping[to], e)
+	}
+	for id := range b.from {
+		if e := c.jobs[id]; e != nil {
+			c.in(e.form).odd = true
+		}
 	}
 	return c
 }
 
-// leaving lists the live jobs that were asked to stop, by id.
-func (c *cycle) leaving() []*entry {
-	found := map[string]*entry{}
-	for _, on := range c.live {
-		for id, e := range on {
-			if e.job.Phase == nexus.Stopping {
-				found[id] = e
-			}
+// setApart notes that the nodes of some seats are not as `now` has them.
+func (c *cycle) setApart(seats []nexus.Seat) {
+	for i := range seats {
+		if slot, ok := c.now.Slot(seats[i].Node); ok {
+			c.apart.add(slot)
 		}
 	}
-	return sortedByID(slices.Collect(maps.Values(found)))
 }
 
 // reserve notes what is kept for whom, and reports whether that changes the order of the line. Who loses a
-// reservation in a step does not get another in it.
+// reservation again and again in a step does not get another in it, so there is an end to it.
 func (c *cycle) reserve() bool {
 	kept, news := map[string]nexus.Reservation{}, false
 	for _, cl := range c.claims {
 		id := cl.entry.job.ID
-		if !cl.preempts || c.bars.lost[id] {
+		if !cl.preempts || c.bars.unlucky(id) {
 			continue
 		}
 		before, had := c.kept[id]
@@ -96,7 +85,8 @@ func (c *cycle) reserve() bool {
 	}
 	for id := range c.kept {
 		if _, still := kept[id]; !still {
-			c.bars.lost[id], news = true, true
+			c.bars.lost[id]++
+			news = true
 		}
 	}
 	c.Planner.kept = kept
@@ -143,6 +133,7 @@ func changed(before, now map[string]nexus.Reservation) []nexus.Reservation {
 func (c *cycle) lift(e *entry) {
 	if c.later.Release(e.job.ID) != nil {
 		c.lifted = append(c.lifted, e)
+		c.setApart(e.job.Placement.Seats)
 	}
 }
 

@@ -44,6 +44,7 @@ func (c *cycle) keep(cl claim, leave ...*entry) {
 		}
 	}
 	c.later.Charge(cl.entry.job.ID, cl.seats)
+	c.setApart(cl.seats)
 	for _, s := range cl.seats {
 		touched[s.Node] = true
 	}

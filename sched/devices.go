@@ -13,62 +13,75 @@ import (
 // the most free memory, preprocessing and evaluation what is left over. Between devices that are equal in
 // this, the one with fewer jobs on it wins, then the lower index.
 
-// pickWhole picks n of the free devices, ascending by index, and says why these.
-func pickWhole(r *ledger.Room, s *nexus.Spec, free []int, n int) ([]int, string) {
-	node, left := r.Node, perIsland(r.Node, free)
-	from, island := free, ""
-	if s.Type == nexus.Training && len(left) > 1 {
-		island = tightestIsland(node, free, left, n)
-		if island != "" {
-			from = slices.DeleteFunc(slices.Clone(free), func(i int) bool { return node.GPUs[i].Island != island })
+// picker picks devices on one node. It keeps its memory from one pick to the next.
+type picker struct {
+	free   []int // positions of the devices that would do, ascending
+	picked []int // of these, ascending by index once chosen
+	island string
+	wished int // how many of the free ones were wished for
+}
+
+// whole picks n whole devices; false if the node does not have so many.
+func (p *picker) whole(r *ledger.Room, s *nexus.Spec, n int) bool {
+	p.free = wholeGPUs(p.free[:0], r, &s.Resources)
+	if len(p.free) < n {
+		return false
+	}
+	node := r.Node
+	p.island, p.wished = "", 0
+	if s.Type == nexus.Training {
+		p.island = tightestIsland(node, p.free, n)
+	}
+	for _, i := range p.free {
+		p.wished += bit(slices.Contains(s.PreferGPUs, node.GPUs[i].Index))
+	}
+	p.picked = p.picked[:0]
+	for _, i := range p.free {
+		if p.wished > 0 || p.island == "" || node.GPUs[i].Island == p.island { // a wish beats the taste
+			p.picked = append(p.picked, i)
 		}
 	}
-	preferred := func(i int) int { return bit(!slices.Contains(s.PreferGPUs, node.GPUs[i].Index)) }
-	wished := 0
-	for _, i := range free {
-		wished += 1 - preferred(i)
-	}
-	if wished > 0 {
-		from = free // a wish beats the taste
-	}
-	picked := slices.Clone(from)
-	slices.SortStableFunc(picked, func(a, b int) int {
+	slices.SortStableFunc(p.picked, func(a, b int) int {
 		d, e := &node.GPUs[a], &node.GPUs[b]
+		if p.wished > 0 {
+			wish := cmp.Compare(bit(slices.Contains(s.PreferGPUs, e.Index)), bit(slices.Contains(s.PreferGPUs, d.Index)))
+			if wish != 0 {
+				return wish
+			}
+		}
 		var taste int
 		switch s.Type {
 		case nexus.Inference:
 			taste = cmp.Or(cmp.Compare(r.GPUs[b].Share, r.GPUs[a].Share), cmp.Compare(d.Util, e.Util))
 		case nexus.Preprocessing, nexus.Evaluation:
-			taste = cmp.Compare(left[d.Island], left[e.Island])
+			taste = cmp.Compare(onIsland(node, p.free, d.Island), onIsland(node, p.free, e.Island))
 		default:
 			taste = cmp.Compare(d.Util, e.Util)
 		}
-		return cmp.Or(cmp.Compare(preferred(a), preferred(b)), taste, cmp.Compare(d.Index, e.Index))
+		return cmp.Or(taste, cmp.Compare(d.Index, e.Index))
 	})
-	picked = picked[:n]
-	because := becauseWhole(r, s, picked, free, island)
-	if wished > 0 {
-		because = "preferred"
-		if wished < n {
-			because = fmt.Sprintf("%d of %d preferred, the rest %s", wished, n, tasteOf(s.Type))
-		}
-	}
-	slices.SortFunc(picked, func(a, b int) int { return cmp.Compare(node.GPUs[a].Index, node.GPUs[b].Index) })
-	return picked, because
+	p.picked = p.picked[:n]
+	slices.SortFunc(p.picked, func(a, b int) int { return cmp.Compare(node.GPUs[a].Index, node.GPUs[b].Index) })
+	return true
 }
 
-// becauseWhole is the clause for whole devices.
-func becauseWhole(r *ledger.Room, s *nexus.Spec, picked, free []int, island string) string {
+// because is the clause for whole devices.
+func (p *picker) because(r *ledger.Room, s *nexus.Spec) string {
+	n := len(p.picked)
 	switch {
-	case len(picked) == len(free) && len(free) == len(r.Node.GPUs):
+	case p.wished >= n && n > 0:
+		return "preferred"
+	case p.wished > 0:
+		return fmt.Sprintf("%d of %d preferred, the rest %s", p.wished, n, tasteOf(s.Type))
+	case n == len(p.free) && n == len(r.Node.GPUs):
 		return "all GPUs of the node"
-	case len(picked) == len(free) && len(free) == 1:
+	case n == len(p.free) && n == 1:
 		return "the only free GPU that suits"
-	case len(picked) == len(free):
-		return fmt.Sprintf("the only %d free GPUs that suit", len(free))
+	case n == len(p.free):
+		return fmt.Sprintf("the only %d free GPUs that suit", n)
 	}
-	busiest, least := 0, r.GPUs[picked[0]].Share
-	for _, i := range picked {
+	busiest, least := 0, r.GPUs[p.picked[0]].Share
+	for _, i := range p.picked {
 		busiest, least = max(busiest, r.Node.GPUs[i].Util), min(least, r.GPUs[i].Share)
 	}
 	switch s.Type {
@@ -77,8 +90,8 @@ func becauseWhole(r *ledger.Room, s *nexus.Spec, picked, free []int, island stri
 	case nexus.Preprocessing, nexus.Evaluation:
 		return "leftovers"
 	}
-	if island != "" {
-		return fmt.Sprintf("tightest island %s, least utilised there (%d %%)", island, busiest*10)
+	if p.island != "" {
+		return fmt.Sprintf("tightest island %s, least utilised there (%d %%)", p.island, busiest*10)
 	}
 	return fmt.Sprintf("least utilised (%d %%)", busiest*10)
 }
@@ -93,34 +106,48 @@ func tasteOf(t nexus.Type) string {
 	return "least utilised"
 }
 
-// perIsland counts the free devices of each island.
-func perIsland(n *nexus.Node, free []int) map[string]int {
-	left := map[string]int{}
+// onIsland counts the free devices of an island.
+func onIsland(n *nexus.Node, free []int, island string) int {
+	count := 0
 	for _, i := range free {
-		left[n.GPUs[i].Island]++
+		count += bit(n.GPUs[i].Island == island)
 	}
-	return left
+	return count
 }
 
-// tightestIsland is the island with the fewest free devices that still has n; "" if none has.
-func tightestIsland(node *nexus.Node, free []int, left map[string]int, n int) string {
-	best := ""
+// tightestIsland is the island with the fewest free devices that still has n; "" if none has, or all are on one.
+func tightestIsland(node *nexus.Node, free []int, n int) string {
+	best, fewest := "", 0
 	for _, i := range free {
 		island := node.GPUs[i].Island
-		if island == "" || left[island] < n {
+		if island == "" || island == best {
 			continue
 		}
-		if best == "" || left[island] < left[best] {
-			best = island
+		left := onIsland(node, free, island)
+		if left == len(free) {
+			return ""
+		}
+		if left >= n && (best == "" || left < fewest) {
+			best, fewest = island, left
 		}
 	}
 	return best
 }
 
-// pickShare picks the device for a share and says why.
-func pickShare(r *ledger.Room, s *nexus.Spec, fit []int) (int, string) {
+// share picks the device for a share; false if none has room.
+func (p *picker) share(r *ledger.Room, s *nexus.Spec) (best int, ok bool) {
+	want := s.Resources.GPUMemory
+	p.free = p.free[:0]
+	for i := range r.GPUs {
+		if r.GPUs[i].Share >= want && isModel(&r.Node.GPUs[i], s.Resources.GPUModel) {
+			p.free = append(p.free, i)
+		}
+	}
+	if len(p.free) == 0 {
+		return 0, false
+	}
 	node := r.Node
-	best := slices.MinFunc(fit, func(a, b int) int {
+	return slices.MinFunc(p.free, func(a, b int) int {
 		d, e, f, g := &node.GPUs[a], &node.GPUs[b], &r.GPUs[a], &r.GPUs[b]
 		var taste int
 		switch s.Type {
@@ -133,54 +160,54 @@ func pickShare(r *ledger.Room, s *nexus.Spec, fit []int) (int, string) {
 		}
 		wish := cmp.Compare(bit(slices.Contains(s.PreferGPUs, e.Index)), bit(slices.Contains(s.PreferGPUs, d.Index)))
 		return cmp.Or(wish, taste, cmp.Compare(f.Jobs, g.Jobs), cmp.Compare(d.Index, e.Index))
-	})
-	switch {
-	case slices.Contains(s.PreferGPUs, node.GPUs[best].Index):
-		return best, "preferred"
-	case len(fit) == 1:
-		return best, "the only GPU with that much free memory"
-	case s.Type == nexus.Inference:
-		return best, fmt.Sprintf("most free memory (%s)", r.GPUs[best].Share)
-	case s.Type == nexus.Preprocessing || s.Type == nexus.Evaluation:
-		return best, fmt.Sprintf("fullest GPU with room (%s free)", r.GPUs[best].Share)
-	}
-	return best, fmt.Sprintf("least utilised (%d %%)", node.GPUs[best].Util*10)
+	}), true
 }
 
-// rankWhole is how much a type likes a node for n whole devices, before [weigh]: full nodes are filled up
+// becauseShare is the clause for a share.
+func (p *picker) becauseShare(r *ledger.Room, s *nexus.Spec, best int) string {
+	switch {
+	case slices.Contains(s.PreferGPUs, r.Node.GPUs[best].Index):
+		return "preferred"
+	case len(p.free) == 1:
+		return "the only GPU with that much free memory"
+	case s.Type == nexus.Inference:
+		return fmt.Sprintf("most free memory (%s)", r.GPUs[best].Share)
+	case s.Type == nexus.Preprocessing || s.Type == nexus.Evaluation:
+		return fmt.Sprintf("fullest GPU with room (%s free)", r.GPUs[best].Share)
+	}
+	return fmt.Sprintf("least utilised (%d %%)", r.Node.GPUs[best].Util*10)
+}
+
+// rankWhole is how much a type likes a node for the whole devices that were picked: full nodes are filled up
 // first, so that large gangs find whole ones; inference spreads.
-func rankWhole(r *ledger.Room, t nexus.Type, n int) [3]int64 {
-	left := -n
+func (p *picker) rankWhole(r *ledger.Room, t nexus.Type) rank {
+	left := -len(p.picked)
 	for i := range r.GPUs {
 		left += bit(r.GPUs[i].Whole)
 	}
 	if t == nexus.Inference {
-		return [3]int64{0, int64(r.Jobs), int64(-left)}
+		var memory int64
+		for _, i := range p.picked {
+			memory += int64(r.GPUs[i].Share)
+		}
+		return rank{-memory, int64(r.Jobs), int64(-left)}
 	}
-	return [3]int64{0, int64(left), int64(r.Jobs)}
-}
-
-// weigh adds up what a type looks at first in the devices it would get.
-func weigh(r *ledger.Room, t nexus.Type, picked []int) int64 {
-	var sum int64
-	for _, i := range picked {
-		switch t {
-		case nexus.Training:
-			sum += int64(r.Node.GPUs[i].Util)
-		case nexus.Inference:
-			sum -= int64(r.GPUs[i].Share)
+	var util int64
+	if t == nexus.Training {
+		for _, i := range p.picked {
+			util += int64(r.Node.GPUs[i].Util)
 		}
 	}
-	return sum
+	return rank{util, int64(left), int64(r.Jobs)}
 }
 
-func rankShare(r *ledger.Room, t nexus.Type, i int) [3]int64 {
+func rankShare(r *ledger.Room, t nexus.Type, i int) rank {
 	g, jobs := &r.GPUs[i], int64(r.Jobs)
 	switch t {
 	case nexus.Inference:
-		return [3]int64{-int64(g.Share), jobs}
+		return rank{-int64(g.Share), jobs}
 	case nexus.Preprocessing, nexus.Evaluation:
-		return [3]int64{int64(g.Share), -jobs}
+		return rank{int64(g.Share), -jobs}
 	}
-	return [3]int64{int64(r.Node.GPUs[i].Util), -int64(g.Share), jobs}
+	return rank{int64(r.Node.GPUs[i].Util), -int64(g.Share), jobs}
 }

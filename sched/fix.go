@@ -115,7 +115,7 @@ func (x *Explainer) smaller(j *nexus.Job, r nexus.Reason, add adder) {
 		add(fmt.Sprintf("with %s of a GPU", m), func(s *nexus.Spec) { s.Resources.GPUMemory = m }, "resources.gpu_memory", m.String())
 	case "cpu":
 		cpu := nexus.CPU(r.Have)
-		add(fmt.Sprintf("on %s", slots(cpu)), func(s *nexus.Spec) { s.Resources.CPU = cpu }, "resources.cpu", cpu.String())
+		add(fmt.Sprintf("on %s", slotsOf(cpu)), func(s *nexus.Spec) { s.Resources.CPU = cpu }, "resources.cpu", cpu.String())
 	case "memory":
 		m := nexus.MiB(r.Have)
 		add(fmt.Sprintf("with %s of memory", m), func(s *nexus.Spec) { s.Resources.Memory = m }, "resources.memory", m.String())

@@ -90,7 +90,7 @@ func demands(s *nexus.Spec) []demand {
 	switch {
 	case res.GPUs.N > 0:
 		list = append(list, demand{"gpus", int64(res.GPUs.N), func(r *ledger.Room) int64 {
-			return int64(len(wholeGPUs(r, res)))
+			return int64(len(wholeGPUs(nil, r, res)))
 		}})
 	case res.Share():
 		list = append(list, demand{"gpu_memory", int64(res.GPUMemory), func(r *ledger.Room) int64 {

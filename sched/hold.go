@@ -15,17 +15,24 @@ func (c *cycle) hold() []nexus.Hold {
 	for _, cl := range c.claims {
 		starts[cl.entry] = cl
 	}
-	for _, e := range c.line {
-		if !c.waits(e) {
+	for i := range c.line.spots {
+		s := &c.line.spots[i]
+		f := c.in(s.form)
+		shared := s.alone != c.number && !f.odd
+		if shared && f.short != nil && s.told == f.short {
 			continue
 		}
+		e := s.entry
 		r, known := c.reasons[e]
 		if !known {
 			r = c.shortfall(e)
 			r.Until = starts[e].start
 		}
-		if told, ok := c.told[e.job.ID]; !ok || told != r {
-			c.told[e.job.ID] = r
+		if s.told = nil; shared && !known {
+			s.told = f.short
+		}
+		if e.told != r {
+			e.told = r
 			news = append(news, nexus.Hold{Job: e.job.ID, Reason: r})
 		}
 	}
@@ -36,15 +43,15 @@ func (c *cycle) hold() []nexus.Hold {
 // blockedByFleet finds what no waiting helps against: too small a fleet, nodes that are not Ready, devices
 // that are not well.
 func (c *cycle) blockedByFleet(e *entry) bool {
-	r, known := c.fleet[e.shape]
-	if !known {
-		r = c.fleetReason(&e.job.Spec)
-		c.fleet[e.shape] = r
+	f := c.in(e.form)
+	if f.fleet == nil {
+		r := c.fleetReason(&e.job.Spec)
+		f.fleet = &r
 	}
-	if r.Code != "" {
-		c.reasons[e] = r
+	if f.fleet.Code != "" {
+		c.reasons[e] = *f.fleet
 	}
-	return r.Code != ""
+	return f.fleet.Code != ""
 }
 
 // fleetReason says why a job would not fit even if nothing ran; Code is empty if it would.
@@ -74,21 +81,21 @@ func (c *cycle) fleetReason(s *nexus.Spec) nexus.Reason {
 // shortfall says what is short now, for a job that would fit if nothing ran: capacity that others hold, or
 // capacity that is free but kept for somebody ahead.
 func (c *cycle) shortfall(e *entry) nexus.Reason {
-	by := c.barredBy(e)
-	if r, ok := c.short[e.shape]; ok && by == "" {
-		return r
+	f, by := c.in(e.form), c.barredBy(e)
+	if f.short != nil && by == "" {
+		return *f.short
 	}
-	f := fleet{names: c.now.Names(), node: c.now.Node, room: &c.room}
-	r := f.shortfall(&e.job.Spec, nexus.WaitCapacity, func(n *nexus.Node, r *ledger.Room) bool {
-		return n.State == nexus.Ready && c.now.Room(n.Name, r)
-	})
+	r := c.index.shortfall(c.index.table(f.shape, &f.spec), gang(&f.spec).Min, nexus.WaitCapacity)
 	switch {
 	case r.Code == "" && by != "":
 		return nexus.Reason{Code: nexus.WaitBehind, Job: by}
 	case r.Code == "":
 		r = nexus.Reason{Code: nexus.WaitBehind, Job: c.inTheWay(e)}
 	}
-	c.short[e.shape] = r
+	if f.said == nil || *f.said != r {
+		f.said = &r
+	}
+	f.short = f.said
 	return r
 }
 
@@ -103,13 +110,13 @@ func (c *cycle) inTheWay(e *entry) string {
 		c.later.Release(cl.entry.job.ID)
 		fits := false
 		c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
-			fits = c.find(&e.job, c.both) != nil
+			fits = c.find(e, c.both, &c.apart) != nil
 		})
 		if fits {
 			return cl.entry.job.ID
 		}
 	}
-	if first := c.full[e.shape]; first != nil && first != e {
+	if first := c.in(e.form).full; first != nil && first != e {
 		return first.job.ID
 	}
 	return ""

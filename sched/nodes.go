@@ -7,59 +7,95 @@ import (
 	"ainexus.io/nexus"
 )
 
-// offer is a seat that a node could give, and how much the job would like it: less is better.
-type offer struct {
-	seat nexus.Seat
+// candidate is a node with a seat for a job.
+type candidate struct {
+	slot int
 	node *nexus.Node
-	rank [3]int64
+	rank rank
 }
 
 // find looks for a seat on each of as many distinct Ready nodes as the gang needs, and on more of them if
-// it may have more; nil if they are not to be had.
-func (c *cycle) find(j *nexus.Job, see look) []nexus.Seat {
-	var offers []offer
-	for _, name := range c.now.Names() {
-		if c.now.Node(name).State != nexus.Ready || !see(name, &c.room) {
-			continue
+// it may have more; nil if they are not to be had. See is how to look at the nodes in apart; all others are
+// as `now` has them.
+func (c *cycle) find(e *entry, see look, apart *slots) []nexus.Seat {
+	t := c.index.table(e.form.shape, &e.form.spec)
+	spec, size := &e.job.Spec, gang(&e.job.Spec)
+	var found []candidate
+	offer := func(slot int) {
+		node := c.index.rooms[slot].Node
+		if node.State != nexus.Ready || !see(node.Name, &c.room) {
+			return
 		}
-		if o, ok := seatOn(&c.room, &j.Spec); ok {
-			offers = append(offers, o)
+		if rank, ok := c.index.picker.rate(&c.room, spec); ok {
+			found = append(found, candidate{slot, node, rank})
 		}
 	}
-	return choose(offers, j)
-}
-
-// choose picks the best offers for a gang and brings them into group rank order.
-func choose(offers []offer, j *nexus.Job) []nexus.Seat {
-	size := gang(&j.Spec)
-	if len(offers) < size.Min {
+	for _, slot := range apart.list {
+		offer(slot)
+	}
+	if len(found)+t.fit < size.Min { // more than enough: those apart are counted twice
 		return nil
 	}
-	slices.SortFunc(offers, func(a, b offer) int {
-		return cmp.Or(slices.Compare(a.rank[:], b.rank[:]), cmp.Compare(a.node.Name, b.node.Name))
-	})
-	n := min(size.Max, len(offers))
-	if n > 1 && j.Spec.Type == nexus.Training {
-		offers = tightest(offers, n)
+	if size.Max == 1 {
+		if slot := t.best(apart); slot >= 0 && t.values[slot].fits {
+			found = append(found, candidate{slot, c.index.rooms[slot].Node, t.values[slot].rank})
+		}
+	} else {
+		for slot := range t.values {
+			if t.values[slot].fits && !apart.has(slot) {
+				found = append(found, candidate{slot, c.index.rooms[slot].Node, t.values[slot].rank})
+			}
+		}
 	}
-	seats := make([]nexus.Seat, 0, n)
-	for _, o := range offers[:n] {
-		seats = append(seats, o.seat)
+	chosen := choose(found, &e.job)
+	if chosen == nil {
+		return nil
 	}
-	slices.SortFunc(seats, func(a, b nexus.Seat) int { return cmp.Compare(a.Node, b.Node) })
+	seats := make([]nexus.Seat, 0, len(chosen))
+	for _, o := range chosen {
+		room := &c.index.rooms[o.slot]
+		if apart.has(o.slot) {
+			see(o.node.Name, &c.room)
+			room = &c.room
+		}
+		made, _ := c.index.picker.seat(room, spec)
+		seats = append(seats, made.seat)
+	}
 	return seats
 }
 
-// tightest keeps the offers of one rack if a rack has enough of them, else of one block, else all. Of
-// several racks the one with the fewest offers wins, so that the others stay whole.
-func tightest(offers []offer, n int) []offer {
+// choose picks the best of the candidates for a gang and brings them into group rank order.
+func choose(found []candidate, j *nexus.Job) []candidate {
+	size := gang(&j.Spec)
+	if len(found) < size.Min {
+		return nil
+	}
+	better := func(a, b candidate) int {
+		return cmp.Or(slices.Compare(a.rank[:], b.rank[:]), cmp.Compare(a.slot, b.slot))
+	}
+	if size.Max == 1 {
+		return []candidate{slices.MinFunc(found, better)}
+	}
+	slices.SortFunc(found, better)
+	n := min(size.Max, len(found))
+	if n > 1 && j.Spec.Type == nexus.Training {
+		found = tightest(found, n)
+	}
+	found = found[:n]
+	slices.SortFunc(found, func(a, b candidate) int { return cmp.Compare(a.slot, b.slot) })
+	return found
+}
+
+// tightest keeps the candidates of one rack if a rack has enough of them, else of one block, else all. Of
+// several racks the one with the fewest candidates wins, so that the others stay whole.
+func tightest(found []candidate, n int) []candidate {
 	within := []func(*nexus.Node) string{
 		func(node *nexus.Node) string { return node.Rack },
 		func(node *nexus.Node) string { return node.Block },
 	}
 	for _, place := range within {
-		groups, best := map[string][]offer{}, ""
-		for _, o := range offers {
+		groups, best := map[string][]candidate{}, ""
+		for _, o := range found {
 			if name := place(o.node); name != "" {
 				groups[name] = append(groups[name], o)
 			}
@@ -76,5 +112,5 @@ func tightest(offers []offer, n int) []offer {
 			return groups[best]
 		}
 	}
-	return offers
+	return found
 }

@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -9,28 +8,113 @@ import (
 	"ainexus.io/sched/policy"
 )
 
+// line is the waiting jobs in order. A hundred thousand of them are walked in every cycle, so what is asked of each is
+// beside it and not behind a pointer.
+type line struct {
+	spots    []spot
+	come     []*entry // since it was last put in order
+	gone     []*entry
+	promises promises
+}
+
+// spot is a place in line.
+type spot struct {
+	entry    *entry
+	form     *form
+	told     *nexus.Reason // the form's reason, where that is what the job was told
+	priority nexus.Priority
+	plain    bool   // nothing but its form and its priority decides about it
+	alone    uint64 // the cycle in which it was decided about it alone
+}
+
+// promises is since when, by priority, seats are kept for somebody; zero: they are not.
+type promises [4]time.Time
+
+func (p promises) of(j *nexus.Job) time.Time {
+	if i := j.Spec.Priority - nexus.Low; i >= 0 && int(i) < len(p) {
+		return p[i]
+	}
+	return time.Time{}
+}
+
+func (l *line) compare(a, b *entry) int { return policy.Compare(&a.job, &b.job, l.promises.of(&a.job)) }
+
+func (l *line) add(e *entry) { l.come = append(l.come, e) }
+
+func (l *line) drop(e *entry) { l.gone = append(l.gone, e) }
+
+// sort puts the line in order: whoever left is cut out, whoever came is merged in. Other promises mean another
+// order for all.
+func (l *line) sort(p promises) {
+	if l.promises != p {
+		l.cut(true)
+		l.promises = p
+		slices.SortFunc(l.spots, func(a, b spot) int { return l.compare(a.entry, b.entry) })
+	}
+	l.cut(len(l.gone) > 16)
+	l.merge()
+}
+
+// cut takes out those who are gone; one by one, where they are few.
+func (l *line) cut(all bool) {
+	if all {
+		l.spots = slices.DeleteFunc(l.spots, func(s spot) bool { return s.entry.gone })
+	} else {
+		for _, e := range l.gone {
+			if i, ok := slices.BinarySearchFunc(l.spots, e, func(s spot, e *entry) int { return l.compare(s.entry, e) }); ok && l.spots[i].entry == e {
+				l.spots = slices.Delete(l.spots, i, i+1)
+			}
+		}
+	}
+	l.gone = l.gone[:0]
+}
+
+func (l *line) merge() {
+	l.come = slices.DeleteFunc(l.come, func(e *entry) bool { return e.gone })
+	if len(l.come) == 0 {
+		return
+	}
+	slices.SortFunc(l.come, l.compare)
+	old := len(l.spots)
+	l.spots = slices.Grow(l.spots, len(l.come))[:old+len(l.come)]
+	to := len(l.spots) - 1
+	for i, k := old-1, len(l.come)-1; k >= 0; to-- {
+		if i >= 0 && l.compare(l.spots[i].entry, l.come[k]) > 0 {
+			l.spots[to] = l.spots[i]
+			i--
+			continue
+		}
+		l.spots[to] = spotOf(l.come[k])
+		k--
+	}
+	l.come = l.come[:0]
+}
+
+func spotOf(e *entry) spot {
+	q := e.job.Spec.Queue
+	return spot{
+		entry: e, form: e.form, priority: e.job.Spec.Priority,
+		plain: e.job.NotBefore.IsZero() && (q == "" || q == nexus.DefaultQueue),
+	}
+}
+
 // order is the line of waiting jobs, as the policy says. While seats are kept for somebody, others of his
 // priority who came since take their turn by arrival, whatever their type: they do not take what he was
 // promised.
-func (c *cycle) order() []*entry {
-	promised := map[nexus.Priority]time.Time{}
+func (c *cycle) order() []spot {
+	var p promises
 	for id, r := range c.kept {
 		e := c.jobs[id]
 		if e == nil || !c.waits(e) {
 			continue
 		}
-		if first, ok := promised[e.job.Spec.Priority]; !ok || r.Since.Before(first) {
-			promised[e.job.Spec.Priority] = r.Since
+		since := &p[e.job.Spec.Priority-nexus.Low]
+		if since.IsZero() || r.Since.Before(*since) {
+			*since = r.Since
 		}
 	}
-	if c.stirred || !maps.Equal(promised, c.promises) {
-		c.line = slices.DeleteFunc(c.line, func(e *entry) bool { return !c.waits(e) })
-		slices.SortFunc(c.line, func(a, b *entry) int {
-			return policy.Compare(&a.job, &b.job, promised[a.job.Spec.Priority])
-		})
-		c.stirred, c.promises = false, promised
-	}
-	return c.line
+	c.line.sort(p)
+	return c.line.spots
 }
 
 // notYet holds back who may not start for a reason of its own: it backs off, or its queue is gone.

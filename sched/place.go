@@ -11,15 +11,16 @@ import (
 // end before the claims ahead of it begin may use what they keep.
 func (c *cycle) place(e *entry) bool {
 	e.ahead = len(c.claims)
-	if c.full[e.shape] != nil || c.barredBy(e) != "" {
+	f := c.in(e.form)
+	if f.full != nil || c.barredBy(e) != "" {
 		return false
 	}
-	seats := c.find(&e.job, c.both)
+	seats := c.find(e, c.both, &c.apart)
 	if seats == nil {
 		seats = c.findInGap(e)
 	}
 	if seats == nil {
-		c.full[e.shape] = e
+		f.full = e
 		return false
 	}
 	placement := nexus.Placement{Job: e.job.ID, Attempt: e.job.Attempt + 1, Seats: seats}
@@ -27,8 +28,7 @@ func (c *cycle) place(e *entry) bool {
 	after.Phase, after.Attempt, after.Placement, after.Started = nexus.Starting, placement.Attempt, &placement, c.at
 	after.NotBefore, after.Stop, after.StopFor = time.Time{}, "", ""
 	c.placed = append(c.placed, placement)
-	delete(c.told, e.job.ID)
-	c.take(e, after)
+	c.take(e, after).told = nexus.Reason{}
 	c.bars.fresh[e.job.ID] = true
 	return true
 }
@@ -52,6 +52,6 @@ func (c *cycle) findInGap(e *entry) []nexus.Seat {
 		}
 	}
 	var seats []nexus.Seat
-	c.without(gap, func() { seats = c.find(&e.job, c.both) })
+	c.without(gap, func() { seats = c.find(e, c.both, &c.apart) })
 	return seats
 }

@@ -16,18 +16,19 @@ type Planner struct {
 	version uint64
 	at      time.Time
 
-	jobs   map[string]*entry
-	queues map[string]nexus.Queue
-	line   []*entry // the waiting jobs; in order unless stirred
-	// stirred says that the line has to be put in order again.
-	stirred  bool
-	promises map[nexus.Priority]time.Time // since when seats are kept for somebody, as the line was ordered
-	live     map[string]map[string]*entry // by node, then by job
+	jobs    map[string]*entry
+	forms   map[shape]*form
+	queues  map[string]nexus.Queue
+	line    line
+	waiting int                          // how many jobs wait
+	live    map[string]map[string]*entry // by node, then by job
+	leaving map[string]*entry            // live jobs that were asked to stop, by id
 	// taken holds, by job, how it stood before a decision that has not been answered yet.
 	taken map[string]nexus.Job
 
 	now, later *ledger.Ledger
-	told       map[string]nexus.Reason
+	index      *index                       // of now
+	number     uint64                       // of the cycle
 	kept       map[string]nexus.Reservation // as last told
 	claims     []claim                      // of the last step
 }
@@ -35,8 +36,10 @@ type Planner struct {
 // entry is a job with what is worked out from it once.
 type entry struct {
 	job   nexus.Job
-	shape shape
-	ahead int // how many claims there were when its turn came
+	form  *form
+	gone  bool         // it was replaced by how it stands now, or is over
+	told  nexus.Reason // while it waits; Code is empty before the first
+	ahead int          // how many claims there were when its turn came
 }
 
 // New returns a planner that knows nothing yet; its first delta must be a Full one.
@@ -79,16 +82,19 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 	bars := newBars()
 	for {
 		c := newCycle(p, bars)
-		for _, e := range c.order() {
+		line := c.order()
+		for i := range line {
+			if c.passed(&line[i]) {
+				continue
+			}
+			e := line[i].entry
 			switch {
-			case c.notYet(e):
-			case c.place(e):
-			case c.yield(e):
-			case c.claim(e):
+			case c.notYet(e), c.place(e), c.yield(e), c.claim(e):
+				line[i].alone = c.number
 			}
 		}
 		still := len(c.placed)+len(c.evicted)+len(c.undone) == 0 && !c.undoVain(&plan)
-		if again := c.reserve(); still && !again {
+		if again := c.reserve(); still && !again && !c.bars.lift() {
 			plan.Hold, plan.Wake = c.hold(), c.wake
 			c.close(&plan)
 			plan.Reserve = changed(kept, p.kept)
@@ -116,7 +122,12 @@ func (p *Planner) Refuse(plan nexus.Plan) {
 		p.Drop(d.Job)
 	}
 	for _, h := range plan.Hold {
-		delete(p.told, h.Job)
+		if e := p.jobs[h.Job]; e != nil {
+			e.told = nexus.Reason{}
+		}
+	}
+	for i := range p.line.spots {
+		p.line.spots[i].told = nil
 	}
 	for _, r := range plan.Reserve {
 		p.kept[r.Job] = nexus.Reservation{Job: r.Job, Since: r.Since} // neither kept nor gone: both are news again
@@ -143,15 +154,7 @@ func (p *Planner) Snapshot() nexus.Snapshot {
 }
 
 // Waiting is how many jobs wait.
-func (p *Planner) Waiting() int {
-	n := 0
-	for _, e := range p.line {
-		if p.waits(e) {
-			n++
-		}
-	}
-	return n
-}
+func (p *Planner) Waiting() int { return p.waiting }
 
 // observe brings the indexes up to date.
 func (p *Planner) observe(d nexus.Delta, at time.Time) {
@@ -175,7 +178,6 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 	}
 	for _, id := range d.GoneJobs {
 		p.remove(id)
-		delete(p.told, id)
 	}
 	if d.Full || d.Queues != nil {
 		clear(p.queues)
@@ -186,67 +188,88 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 }
 
 func (p *Planner) forget() {
-	p.jobs, p.queues = map[string]*entry{}, map[string]nexus.Queue{}
-	p.live, p.taken = map[string]map[string]*entry{}, map[string]nexus.Job{}
-	p.line, p.stirred, p.claims = nil, false, nil
+	p.jobs, p.forms, p.queues = map[string]*entry{}, map[shape]*form{}, map[string]nexus.Queue{}
+	p.live, p.leaving, p.taken = map[string]map[string]*entry{}, map[string]*entry{}, map[string]nexus.Job{}
+	p.line, p.waiting, p.claims = line{}, 0, nil
 	p.now, p.later = ledger.New(), ledger.New()
-	p.told, p.kept = map[string]nexus.Reason{}, map[string]nexus.Reservation{}
+	p.index = newIndex(p.now)
+	p.kept = map[string]nexus.Reservation{}
 }
 
-// set replaces a job by how it stands, which answers any decision about it.
-func (p *Planner) set(j nexus.Job) {
-	p.remove(j.ID)
+// set replaces a job by how it stands, which answers any decision about it. It returns the new entry; nil if the job
+// is over.
+func (p *Planner) set(j nexus.Job) *entry {
+	before := p.remove(j.ID)
 	if j.Phase.Over() {
-		delete(p.told, j.ID)
-		return
+		return nil
 	}
-	e := &entry{job: j, shape: shapeOf(&j.Spec)}
+	e := &entry{job: j, form: p.formOf(&j.Spec)}
 	p.jobs[j.ID] = e
+	if before != nil {
+		e.told = before.told
+	}
 	switch {
 	case j.Phase == nexus.Pending:
-		p.line = append(p.line, e)
-		p.stirred = true
-	case j.Placement != nil:
-		p.now.Charge(j.ID, j.Placement.Seats)
-		p.later.Charge(j.ID, j.Placement.Seats)
-		for _, s := range j.Placement.Seats {
-			if p.live[s.Node] == nil {
-				p.live[s.Node] = map[string]*entry{}
-			}
-			p.live[s.Node][j.ID] = e
-		}
+		p.line.add(e)
+		p.waiting++
+		return e
+	case j.Phase == nexus.Stopping:
+		p.leaving[j.ID] = e
 	}
+	if j.Placement == nil {
+		return e
+	}
+	p.now.Charge(j.ID, j.Placement.Seats)
+	p.later.Charge(j.ID, j.Placement.Seats)
+	for i := range j.Placement.Seats {
+		node := j.Placement.Seats[i].Node
+		if p.live[node] == nil {
+			p.live[node] = map[string]*entry{}
+		}
+		p.live[node][j.ID] = e
+	}
+	return e
 }
 
-func (p *Planner) remove(id string) {
+// remove forgets a job and returns what was known of it.
+func (p *Planner) remove(id string) *entry {
 	delete(p.taken, id)
 	e := p.jobs[id]
 	if e == nil {
-		return
+		return nil
 	}
+	e.gone = true
 	delete(p.jobs, id)
-	p.stirred = p.stirred || e.job.Phase == nexus.Pending
+	delete(p.leaving, id)
+	p.leave(e.form)
+	if e.job.Phase == nexus.Pending {
+		p.line.drop(e)
+		p.waiting--
+	}
 	if e.job.Placement == nil {
-		return
+		return e
 	}
 	p.now.Release(id)
 	p.later.Release(id)
-	for _, s := range e.job.Placement.Seats {
-		delete(p.live[s.Node], id)
-		if len(p.live[s.Node]) == 0 {
-			delete(p.live, s.Node)
+	for i := range e.job.Placement.Seats {
+		node := e.job.Placement.Seats[i].Node
+		delete(p.live[node], id)
+		if len(p.live[node]) == 0 {
+			delete(p.live, node)
 		}
 	}
+	return e
 }
 
 // take counts a decision as carried out: after is how the job will then stand.
-func (p *Planner) take(e *entry, after nexus.Job) {
+func (p *Planner) take(e *entry, after nexus.Job) *entry {
 	before := e.job
-	p.set(after)
+	e = p.set(after)
 	p.taken[before.ID] = before
+	return e
 }
 
 // waits reports whether the entry is (still) a waiting job.
 func (p *Planner) waits(e *entry) bool {
-	return e.job.Phase == nexus.Pending && p.jobs[e.job.ID] == e
+	return e.job.Phase == nexus.Pending && !e.gone
 }

@@ -8,8 +8,49 @@ import (
 	"ainexus.io/sched/ledger"
 )
 
+// rank is how much a job would like a seat: less is better.
+type rank [3]int64
+
+// offer is a seat that a node could give.
+type offer struct {
+	seat nexus.Seat
+	node *nexus.Node
+	rank rank
+}
+
 // seatOn makes the seat that a job would get on a node, if the node has room for it.
 func seatOn(r *ledger.Room, s *nexus.Spec) (offer, bool) {
+	var p picker
+	return p.seat(r, s)
+}
+
+// rate is the rank of the seat that a job would get on a node, if the node has room for it. It makes no seat.
+func (p *picker) rate(r *ledger.Room, s *nexus.Spec) (rank, bool) {
+	res := &s.Resources
+	if res.CPU > r.CPU || res.Memory > r.Memory {
+		return rank{}, false
+	}
+	switch {
+	case res.GPUs.Auto:
+		o, ok := p.seat(r, s)
+		return o.rank, ok
+	case res.GPUs.N > 0:
+		if !p.whole(r, s, res.GPUs.N) {
+			return rank{}, false
+		}
+		return p.rankWhole(r, s.Type), true
+	case res.Share():
+		best, ok := p.share(r, s)
+		if !ok {
+			return rank{}, false
+		}
+		return rankShare(r, s.Type, best), true
+	}
+	return rankCPU(r, s.Type), true
+}
+
+// seat makes the seat.
+func (p *picker) seat(r *ledger.Room, s *nexus.Spec) (offer, bool) {
 	res := &s.Resources
 	if res.CPU > r.CPU || res.Memory > r.Memory {
 		return offer{}, false
@@ -17,19 +58,20 @@ func seatOn(r *ledger.Room, s *nexus.Spec) (offer, bool) {
 	seat := nexus.Seat{Node: r.Node.Name, Workers: s.Workers, CPU: res.CPU, Memory: res.Memory}
 	switch {
 	case res.GPUs.Auto:
-		return autoSeat(r, s, seat)
+		return p.autoSeat(r, s, seat)
 	case res.GPUs.N > 0:
-		return gpuSeat(r, s, seat, res.GPUs.N)
+		return p.gpuSeat(r, s, seat, res.GPUs.N)
 	case res.Share():
-		return shareSeat(r, s, seat)
+		return p.shareSeat(r, s, seat)
 	}
 	return cpuSeat(r, s, seat), true
 }
 
 // autoSeat takes exactly `workers` free GPUs, or all free ones where the workers were not counted, else
 // none and CPU workers.
-func autoSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
-	free := len(wholeGPUs(r, &s.Resources))
+func (p *picker) autoSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
+	p.free = wholeGPUs(p.free[:0], r, &s.Resources)
+	free := len(p.free)
 	n := s.Workers
 	if n == 0 {
 		n = free
@@ -54,75 +96,64 @@ func autoSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
 			why = "no GPU here: "
 		}
 		o.seat.Because = why + o.seat.Because
-		o.rank = [3]int64{0, o.rank[0], o.rank[1]}
+		o.rank = rank{0, o.rank[0], o.rank[1]}
 		return o, true
 	}
-	o, ok := gpuSeat(r, s, seat, n)
-	o.rank = [3]int64{int64(-n), o.rank[0], o.rank[1]}
+	o, ok := p.gpuSeat(r, s, seat, n)
+	o.rank = rank{int64(-n), o.rank[0], o.rank[1]}
 	return o, ok
 }
 
-func gpuSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat, n int) (offer, bool) {
-	free := wholeGPUs(r, &s.Resources)
-	if len(free) < n {
+func (p *picker) gpuSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat, n int) (offer, bool) {
+	if !p.whole(r, s, n) {
 		return offer{}, false
 	}
 	if seat.Workers == 0 {
 		seat.Workers = n
 	}
-	o := offer{node: r.Node, rank: rankWhole(r, s.Type, n)}
-	picked, because := pickWhole(r, s, free, n)
-	seat.GPUs, seat.Because = seatGPUs(r.Node, picked), because
-	o.rank[0] += weigh(r, s.Type, picked)
-	o.seat = seat
-	return o, true
+	seat.GPUs, seat.Because = seatGPUs(r.Node, p.picked), p.because(r, s)
+	return offer{seat: seat, node: r.Node, rank: p.rankWhole(r, s.Type)}, true
 }
 
-func shareSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
-	want := s.Resources.GPUMemory
-	var fit []int
-	for i := range r.GPUs {
-		if r.GPUs[i].Share >= want && isModel(&r.Node.GPUs[i], s.Resources.GPUModel) {
-			fit = append(fit, i)
-		}
-	}
-	if len(fit) == 0 {
+func (p *picker) shareSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
+	best, ok := p.share(r, s)
+	if !ok {
 		return offer{}, false
 	}
 	seat.Workers = max(1, seat.Workers)
-	picked, because := pickShare(r, s, fit)
-	seat.GPUs, seat.Share, seat.Because = seatGPUs(r.Node, []int{picked}), want, because
-	return offer{seat: seat, node: r.Node, rank: rankShare(r, s.Type, picked)}, true
+	seat.GPUs, seat.Share, seat.Because = seatGPUs(r.Node, []int{best}), s.Resources.GPUMemory, p.becauseShare(r, s, best)
+	return offer{seat: seat, node: r.Node, rank: rankShare(r, s.Type, best)}, true
 }
 
-// cpuSeat seats workers that use no GPU; they may share cpu slots. Nodes without GPUs come first.
+// cpuSeat seats workers that use no GPU; they may share cpu slots.
 func cpuSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) offer {
 	seat.Workers = max(1, seat.Workers)
-	seat.Because = fmt.Sprintf("%s on %s", count(seat.Workers, "worker"), slots(seat.CPU))
-	o := offer{seat: seat, node: r.Node}
+	seat.Because = fmt.Sprintf("%s on %s", count(seat.Workers, "worker"), slotsOf(seat.CPU))
+	return offer{seat: seat, node: r.Node, rank: rankCPU(r, s.Type)}
+}
+
+// rankCPU puts nodes without GPUs first.
+func rankCPU(r *ledger.Room, t nexus.Type) rank {
+	gpus := int64(bit(len(r.GPUs) > 0))
+	if t != nexus.Preprocessing {
+		return rank{gpus, -int64(r.CPU)}
+	}
 	whole := 0
 	for i := range r.GPUs {
 		whole += bit(r.GPUs[i].Whole)
 	}
-	o.rank[0] = int64(bit(len(r.GPUs) > 0))
-	if s.Type == nexus.Preprocessing {
-		o.rank[1], o.rank[2] = int64(whole), int64(r.CPU) // leftovers: the fuller node
-	} else {
-		o.rank[1] = -int64(r.CPU)
-	}
-	return o
+	return rank{gpus, int64(whole), int64(r.CPU)} // leftovers: the fuller node
 }
 
-// wholeGPUs lists the positions of the devices that a job could have for itself.
-func wholeGPUs(r *ledger.Room, res *nexus.Resources) []int {
-	var free []int
+// wholeGPUs adds to list the positions of the devices that a job could have for itself.
+func wholeGPUs(list []int, r *ledger.Room, res *nexus.Resources) []int {
 	for i := range r.GPUs {
 		d := &r.Node.GPUs[i]
 		if r.GPUs[i].Whole && d.Memory >= res.GPUMemory && isModel(d, res.GPUModel) {
-			free = append(free, i)
+			list = append(list, i)
 		}
 	}
-	return free
+	return list
 }
 
 // isModel reports whether a device is of one of the models; "A100" is "NVIDIA A100-SXM4-40GB", "A10" is not.
@@ -160,7 +191,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func slots(c nexus.CPU) string {
+func slotsOf(c nexus.CPU) string {
 	if c == 1000 {
 		return "1 cpu slot"
 	}

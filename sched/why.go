@@ -39,10 +39,10 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 		x.starts[cl.entry.job.ID] = cl.start
 	}
 	position := 0
-	for _, e := range planner.line {
-		if planner.waits(e) {
+	for _, s := range planner.line.spots {
+		if planner.waits(s.entry) {
 			position++
-			x.positions[e.job.ID] = position
+			x.positions[s.entry.job.ID] = position
 		}
 	}
 	return x

@@ -14,9 +14,8 @@ import (
 // of strictly lower priority for their seats. Either way the seats are kept for the job: in `later` it has
 // them from now on, and nobody behind it can take what becomes free.
 func (c *cycle) yield(e *entry) bool {
-	key := hungry{e.shape, e.job.Spec.Priority}
-	own := c.stopping[e.job.ID]
-	if c.barren[key] && own == nil {
+	f, own := c.in(e.form), c.stopping[e.job.ID]
+	if f.barren.has(e.job.Spec.Priority) && own == nil {
 		return false
 	}
 	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool {
@@ -24,7 +23,7 @@ func (c *cycle) yield(e *entry) bool {
 	})
 	seats, victims := c.makeRoom(e, soon)
 	if seats == nil {
-		c.barren[key] = true
+		f.barren.add(e.job.Spec.Priority)
 		return false
 	}
 	for _, v := range victims {
@@ -52,20 +51,22 @@ func meet(a, b []nexus.Seat) bool {
 // makeRoom finds the seats that a job gets once those who stop are gone, and whom else it takes; both
 // accounts are left as they were.
 func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims []*entry) {
-	now, later := c.now.Checkpoint(), c.later.Checkpoint()
+	now, later, size := c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
 	defer func() {
 		c.now.Rollback(now)
 		c.later.Rollback(later)
+		c.apart.cut(size)
 	}()
 	gone := func(entries []*entry) {
 		for _, v := range entries {
 			c.now.Release(v.job.ID)
 			c.later.Release(v.job.ID)
+			c.setApart(v.job.Placement.Seats)
 		}
 	}
 	gone(soon)
 	if len(soon) > 0 {
-		if seats = c.find(&e.job, c.both); seats != nil {
+		if seats = c.find(e, c.both, &c.apart); seats != nil {
 			return seats, nil
 		}
 	}
@@ -76,13 +77,13 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 		return nil, nil
 	}
 	gone(victims)
-	return c.find(&e.job, c.both), victims
+	return c.find(e, c.both, &c.apart), victims
 }
 
 // victims is the cheapest set of jobs that may be evicted for e and make room for it; nil if there is none.
 func (c *cycle) victims(e *entry) []*entry {
 	cheapFirst := func(a, b *entry) int { return policy.CompareVictims(&a.job, &b.job, c.at) }
-	return c.clear(&e.job, clearing{
+	return c.clear(e, clearing{
 		accounts: []*ledger.Ledger{c.now, c.later},
 		see:      c.both,
 		may: func(v *entry) bool {

@@ -10,9 +10,11 @@ import (
 // Ledger holds one account per node and remembers which owner (a job id) holds which seat there. Seats
 // on nodes it does not know are remembered too and count as soon as the node appears.
 type Ledger struct {
-	names    []string // of nodes, sorted
+	names    []string   // of nodes, sorted
+	known    []*account // parallel to names
 	accounts map[string]*account
 	owners   map[string][]nexus.Seat
+	changes  changes
 	undo     []change
 	open     int // checkpoints not yet rolled back
 	scratch  Room
@@ -22,7 +24,14 @@ type Ledger struct {
 type account struct {
 	node   nexus.Node
 	known  bool // false: only held seats are known, the node itself is not
+	change step // when anything about it changed last
 	held   map[string]nexus.Seat
+	sums
+}
+
+// sums is what is held of a node, added up.
+type sums struct {
+	jobs   int
 	cpu    nexus.CPU
 	memory nexus.MiB
 	gpus   []gpuAccount // parallel to node.GPUs
@@ -43,7 +52,7 @@ type change struct {
 
 // New returns a ledger without nodes.
 func New() *Ledger {
-	return &Ledger{accounts: map[string]*account{}, owners: map[string][]nexus.Seat{}}
+	return &Ledger{accounts: map[string]*account{}, owners: map[string][]nexus.Seat{}, changes: newChanges()}
 }
 
 // Names lists the nodes in order. The caller must not change the slice.
@@ -64,9 +73,12 @@ func (l *Ledger) SetNode(n nexus.Node) {
 	if !a.known {
 		i, _ := slices.BinarySearch(l.names, n.Name)
 		l.names = slices.Insert(l.names, i, n.Name)
+		l.known = slices.Insert(l.known, i, a)
+		l.changes.fleet++
 	}
 	a.node, a.known = n, true
 	a.recount()
+	l.changes.note(a)
 }
 
 // DropNode forgets a node but not what is held there: its agents may still live.
@@ -75,10 +87,13 @@ func (l *Ledger) DropNode(name string) {
 	if a == nil || !a.known {
 		return
 	}
-	a.node, a.known, a.gpus = nexus.Node{}, false, nil
+	a.node, a.known, a.gpus = nexus.Node{}, false, nil // what is held is counted again when it comes back
 	if i, ok := slices.BinarySearch(l.names, name); ok {
 		l.names = slices.Delete(l.names, i, i+1)
+		l.known = slices.Delete(l.known, i, i+1)
 	}
+	l.changes.fleet++
+	l.changes.forget(a)
 	if len(a.held) == 0 {
 		delete(l.accounts, name)
 	}
@@ -90,7 +105,7 @@ func (l *Ledger) Charge(owner string, seats []nexus.Seat) {
 		return
 	}
 	for i := range seats {
-		l.account(seats[i].Node).add(owner, seats[i], 1)
+		l.book(owner, seats[i], 1)
 	}
 	l.owners[owner] = seats
 	l.note(change{owner, seats, true})
@@ -117,7 +132,7 @@ func (l *Ledger) Release(owner string) []nexus.Seat {
 		return nil
 	}
 	for i := range seats {
-		l.account(seats[i].Node).add(owner, seats[i], -1)
+		l.book(owner, seats[i], -1)
 	}
 	delete(l.owners, owner)
 	l.note(change{owner, seats, false})
@@ -157,7 +172,7 @@ func (l *Ledger) Rollback(m Mark) {
 			l.owners[c.owner] = c.seats
 		}
 		for i := range c.seats {
-			l.account(c.seats[i].Node).add(c.owner, c.seats[i], sign)
+			l.book(c.owner, c.seats[i], sign)
 		}
 	}
 	l.undo = l.undo[:m]
@@ -187,43 +202,51 @@ func (l *Ledger) account(name string) *account {
 	return a
 }
 
-// add books a seat (sign 1) or gives it back (sign -1).
-func (a *account) add(owner string, s nexus.Seat, sign int) {
+// book takes a seat (sign 1) or gives it back (sign -1).
+func (l *Ledger) book(owner string, s nexus.Seat, sign int) {
+	a := l.account(s.Node)
 	if sign > 0 {
 		a.held[owner] = s
 	} else {
 		delete(a.held, owner)
 	}
-	a.count(s, sign)
-}
-
-func (a *account) count(s nexus.Seat, sign int) {
-	a.cpu += nexus.CPU(sign) * s.CPU
-	a.memory += nexus.MiB(sign) * s.Memory
-	for _, g := range s.GPUs {
-		i := find(&a.node, g)
-		switch {
-		case i < 0 || i >= len(a.gpus):
-		case s.Share > 0:
-			a.gpus[i].sharers += sign
-			a.gpus[i].shares += nexus.MiB(sign) * s.Share
-		default:
-			a.gpus[i].whole += sign
-		}
+	a.count(&a.node, &s, sign)
+	if a.known {
+		l.changes.note(a)
 	}
 }
 
 // recount works the account out again from what is held.
 func (a *account) recount() {
-	a.cpu, a.memory = 0, 0
-	a.gpus = make([]gpuAccount, len(a.node.GPUs))
+	a.sums = sums{gpus: make([]gpuAccount, len(a.node.GPUs))}
 	for _, s := range a.held {
-		a.count(s, 1)
+		a.count(&a.node, &s, 1)
+	}
+}
+
+// count adds a seat (sign 1) or takes it out (sign -1).
+func (u *sums) count(n *nexus.Node, s *nexus.Seat, sign int) {
+	u.jobs += sign
+	u.cpu += nexus.CPU(sign) * s.CPU
+	u.memory += nexus.MiB(sign) * s.Memory
+	for _, g := range s.GPUs {
+		i := find(n, g)
+		switch {
+		case i < 0 || i >= len(u.gpus):
+		case s.Share > 0:
+			u.gpus[i].sharers += sign
+			u.gpus[i].shares += nexus.MiB(sign) * s.Share
+		default:
+			u.gpus[i].whole += sign
+		}
 	}
 }
 
 // find returns the position of a seat's device among the node's; -1 if the node has it no more.
 func find(n *nexus.Node, g nexus.SeatGPU) int {
+	if i := g.Index; i >= 0 && i < len(n.GPUs) && n.GPUs[i].UUID == g.UUID && n.GPUs[i].Index == i {
+		return i // as good as always
+	}
 	for i := range n.GPUs {
 		d := &n.GPUs[i]
 		if g.UUID != "" && d.UUID != "" {

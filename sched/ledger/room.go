@@ -24,19 +24,29 @@ func (l *Ledger) Room(name string, r *Room) bool {
 	if a == nil || !a.known {
 		return false
 	}
-	r.Node, r.Jobs = &a.node, len(a.held)
-	r.CPU = max(0, a.node.CPU-a.cpu)
-	r.Memory = max(0, a.node.Memory-a.memory)
+	a.room(&a.node, r)
+	return true
+}
+
+// RoomAt is [Ledger.Room] of the node in a slot.
+func (l *Ledger) RoomAt(slot int, r *Room) {
+	a := l.known[slot]
+	a.room(&a.node, r)
+}
+
+func (u *sums) room(n *nexus.Node, r *Room) {
+	r.Node, r.Jobs = n, u.jobs
+	r.CPU = max(0, n.CPU-u.cpu)
+	r.Memory = max(0, n.Memory-u.memory)
 	r.GPUs = r.GPUs[:0]
-	for i := range a.gpus {
-		g, d := a.gpus[i], &a.node.GPUs[i]
+	for i := range u.gpus {
+		g, d := u.gpus[i], &n.GPUs[i]
 		r.GPUs = append(r.GPUs, GPURoom{
 			Whole: g.whole+g.sharers == 0 && d.Problem == "",
 			Share: free(d, g),
 			Jobs:  g.whole + g.sharers,
 		})
 	}
-	return true
 }
 
 // free is the largest share that the device can still take: never more than is left of its memory by the
@@ -88,3 +98,30 @@ func (r *Room) Takes(s nexus.Seat) bool {
 
 // Fits reports whether a seat could be taken now.
 func (l *Ledger) Fits(s nexus.Seat) bool { return l.Room(s.Node, &l.scratch) && l.scratch.Takes(s) }
+
+// Sheet is a copy of a node's account to try things out on: the ledger does not change with it.
+type Sheet struct {
+	node *nexus.Node
+	sums
+}
+
+// Copy fills a sheet with how a node stands and reports whether there is such a node. It reuses the sheet's memory.
+func (l *Ledger) Copy(name string, to *Sheet) bool {
+	a := l.accounts[name]
+	if a == nil || !a.known {
+		return false
+	}
+	gpus := append(to.gpus[:0], a.gpus...)
+	to.node, to.sums = &a.node, a.sums
+	to.gpus = gpus
+	return true
+}
+
+// Take books a seat on the sheet, whether or not it fits, and Give gives it back.
+func (s *Sheet) Take(seat *nexus.Seat) { s.count(s.node, seat, 1) }
+
+// Give is the inverse of Take.
+func (s *Sheet) Give(seat *nexus.Seat) { s.count(s.node, seat, -1) }
+
+// Room fills r with what is free on the sheet.
+func (s *Sheet) Room(r *Room) { s.room(s.node, r) }

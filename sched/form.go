@@ -1,0 +1,63 @@
+package sched
+
+import "ainexus.io/nexus"
+
+// form is a shape that some jobs have, and what one cycle found out about it: in a cycle capacity only shrinks and
+// equals keep their order, so a thousand jobs of one form are tried once.
+type form struct {
+	shape shape
+	spec  nexus.Spec // of one of its jobs
+	jobs  int        // how many have it
+
+	said *nexus.Reason // what its jobs were last told
+
+	// What follows is of one cycle.
+	cycle    uint64
+	full     *entry        // the first that found no seats
+	barren   priorities    // those with which nobody can be evicted for it
+	hopeless int           // 1 + how many jobs had been lifted when a claim was not to be had
+	odd      bool          // some of its jobs have a story of their own: none may be passed over
+	fleet    *nexus.Reason // what no waiting helps against; Code is empty if nothing
+	short    *nexus.Reason // what is short now
+}
+
+// priorities is a set of priorities.
+type priorities uint8
+
+func (s priorities) has(p nexus.Priority) bool { return s&(1<<(p-nexus.Low)) != 0 }
+
+func (s *priorities) add(p nexus.Priority) { *s |= 1 << (p - nexus.Low) }
+
+// formOf finds or makes the form of a job and counts the job in.
+func (p *Planner) formOf(s *nexus.Spec) *form {
+	sh := shapeOf(s)
+	f := p.forms[sh]
+	if f == nil {
+		f = &form{shape: sh, spec: *s}
+		p.forms[sh] = f
+	}
+	f.jobs++
+	return f
+}
+
+// leave counts a job out.
+func (p *Planner) leave(f *form) {
+	if f.jobs--; f.jobs == 0 {
+		delete(p.forms, f.shape)
+	}
+}
+
+// in makes sure that the notes on a form are of this cycle.
+func (c *cycle) in(f *form) *form {
+	if f.cycle != c.number {
+		f.cycle, f.full, f.barren, f.hopeless, f.odd, f.fleet, f.short = c.number, nil, 0, 0, false, nil, nil
+	}
+	return f
+}
+
+// passed reports whether all there is to try for a job was tried for one like it.
+func (c *cycle) passed(s *spot) bool {
+	f := c.in(s.form)
+	return s.plain && !f.odd && f.full != nil && f.barren.has(s.priority) &&
+		(len(c.claims) >= c.policy.Heads() || f.hopeless == len(c.lifted)+1)
+}
