@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"ainexus.io/nexus"
-	"ainexus.io/sched/ledger"
 )
 
 // claim is what a blocked job waits for. In `later` it has its seats, and its blockers have left.
@@ -36,11 +35,9 @@ func (c *cycle) claim(e *entry) bool {
 		return false
 	}
 	blockers := c.clear(e, clearing{
-		accounts: []*ledger.Ledger{c.later},
-		see:      c.later.Room,
-		may:      func(v *entry) bool { return c.later.Held(v.job.ID) != nil },
-		orders:   []func(a, b *entry) int{c.compareEnds},
-		compare:  c.compareBlockers,
+		may:     func(v *entry) bool { return c.later.Held(v.job.ID) != nil },
+		orders:  []func(a, b *entry) int{c.compareEnds},
+		compare: c.compareBlockers,
 	})
 	mark, size := c.later.Checkpoint(), len(c.apart.list)
 	for _, b := range blockers {

@@ -6,146 +6,220 @@ import (
 	"slices"
 
 	"ainexus.io/nexus"
-	"ainexus.io/sched/ledger"
 )
 
 // clearing is a search for live jobs whose leaving would let another start.
 type clearing struct {
-	accounts []*ledger.Ledger // that who leaves is taken out of
-	see      look
-	may      func(*entry) bool              // who may be asked
-	orders   []func(a, b *entry) int        // in which they are tried; each gives one proposal per node
-	compare  func(proposal, b []*entry) int // negative: the better proposal
+	soon    bool                           // in what is free now as well as in `later`; else in `later` alone
+	may     func(*entry) bool              // who may be asked
+	orders  []func(a, b *entry) int        // in which they are tried; each gives one proposal per node
+	compare func(proposal, b []*entry) int // negative: the better proposal
 }
 
 // proposal is who would have to leave so that a seat is free on a node.
 type proposal struct {
-	node  string
+	ok    bool // else nobody's leaving helps
+	slot  int
 	leave []*entry
 }
 
 // clear finds who has to leave so that the whole gang fits; nil if nobody's leaving helps. No one is in
 // the answer whose staying would do no harm. The accounts are left as they were.
 func (c *cycle) clear(e *entry, cl clearing) []*entry {
-	j := &e.job
-	var found []proposal
-	for _, name := range c.now.Names() {
-		if c.now.Node(name).State != nexus.Ready {
-			continue
-		}
-		if leave, ok := c.clearNode(name, j, cl); ok {
-			found = append(found, proposal{name, leave})
-		}
+	need, better := gang(&e.job.Spec).Min, func(a, b *proposal) int {
+		return cmp.Or(bit(b.ok)-bit(a.ok), cmp.Compare(bit(len(a.leave) > 0), bit(len(b.leave) > 0)),
+			cl.compare(a.leave, b.leave), cmp.Compare(a.slot, b.slot))
 	}
-	need := gang(&j.Spec).Min
+	found := c.proposals(e, cl, better, need == 1)
 	if len(found) < need {
 		return nil
 	}
-	slices.SortFunc(found, func(a, b proposal) int {
-		return cmp.Or(cmp.Compare(bit(len(a.leave) > 0), bit(len(b.leave) > 0)), cl.compare(a.leave, b.leave), cmp.Compare(a.node, b.node))
-	})
 	if need == 1 {
-		return found[0].leave
+		return slices.MinFunc(found, func(a, b proposal) int { return better(&a, &b) }).leave
 	}
+	slices.SortFunc(found, func(a, b proposal) int { return better(&a, &b) })
 	all := map[string]*entry{}
 	for _, p := range found[:need] {
 		for _, v := range p.leave {
 			all[v.job.ID] = v
 		}
 	}
-	leave := slices.SortedFunc(maps.Values(all), cl.orders[0])
-	size := len(c.apart.list)
-	defer func() { c.apart.cut(size) }()
-	for _, v := range leave {
-		c.setApart(v.job.Placement.Seats)
+	return c.spareGang(e, slices.SortedFunc(maps.Values(all), cl.orders[0]), cl)
+}
+
+// proposals asks every node, or at least those that matter where only the best one does.
+func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int, one bool) (found []proposal) {
+	ask := func(slot int) proposal {
+		node := c.index.rooms[slot].Node
+		if node.State != nexus.Ready {
+			return proposal{}
+		}
+		leave, ok := c.clearNode(node.Name, &e.job, cl)
+		return proposal{ok, slot, leave}
 	}
-	return c.spare(leave, cl, func() bool { return c.find(e, cl.see, &c.apart) != nil })
+	tell := func(p proposal) {
+		if p.ok {
+			found = append(found, p)
+		}
+	}
+	if cl.soon {
+		for slot := range c.index.rooms {
+			tell(ask(slot))
+		}
+		return found
+	}
+	// What a claim waits for is remembered with the table, but for nodes that are not in `later` as they are now, and
+	// for those whom somebody is leaving: he may change his mind about when without anything else changing.
+	c.unsure.cut(0)
+	c.unsure.addAll(c.apart.list)
+	for _, v := range c.leaving {
+		for i := range v.job.Placement.Seats {
+			if slot, ok := c.now.Slot(v.job.Placement.Seats[i].Node); ok {
+				c.unsure.add(slot)
+			}
+		}
+	}
+	known := c.index.table(e.form.shape, &e.form.spec).clears(c.index, better)
+	known.look(&c.unsure, ask)
+	for _, slot := range c.unsure.list {
+		tell(ask(slot))
+	}
+	if one {
+		if slot := known.best(&c.unsure); slot >= 0 {
+			tell(known.values[slot])
+		}
+		return found
+	}
+	for slot := range known.values {
+		if !c.unsure.has(slot) {
+			tell(known.values[slot])
+		}
+	}
+	return found
 }
 
 // clearNode makes the best proposal for one node.
 func (c *cycle) clearNode(name string, j *nexus.Job, cl clearing) (best []*entry, ok bool) {
-	fits := func() bool {
-		if !cl.see(name, &c.room) {
-			return false
-		}
-		_, ok := seatOn(&c.room, &j.Spec)
-		return ok
-	}
-	var candidates []*entry
+	c.tried = c.tried[:0]
 	for _, e := range c.live[name] {
 		if cl.may(e) {
-			candidates = append(candidates, e)
+			c.tried = append(c.tried, onNode{e, seatAt(&e.job, name)})
 		}
 	}
-	marks := cl.checkpoint()
-	defer cl.rollback(marks)
-	for _, e := range candidates {
-		cl.release(e)
+	sheets := c.sheets(name, cl.soon)
+	for _, v := range c.tried {
+		sheets.give(v.seat)
 	}
-	if !fits() {
+	if !sheets.fit(&j.Spec) {
 		return nil, false
 	}
 	for i, order := range cl.orders {
-		slices.SortFunc(candidates, order)
-		leave := c.spare(candidates, cl, fits)
+		slices.SortFunc(c.tried, func(a, b onNode) int { return order(a.entry, b.entry) })
+		var leave []*entry // the last in order stay first, as long as the job fits
+		for _, v := range slices.Backward(c.tried) {
+			if sheets.take(v.seat); !sheets.fit(&j.Spec) {
+				sheets.give(v.seat)
+				leave = append(leave, v.entry)
+			}
+		}
+		slices.Reverse(leave)
 		if i == 0 || cl.compare(leave, best) < 0 {
 			best = leave
+		}
+		for _, v := range c.tried {
+			if i+1 < len(cl.orders) && !slices.Contains(leave, v.entry) {
+				sheets.give(v.seat)
+			}
 		}
 	}
 	return best, true
 }
 
-// spare lets stay whoever can, the last in order first, as long as the job fits. All of them have left
-// when it is called, or are released by it, and have left again when it returns.
-func (c *cycle) spare(candidates []*entry, cl clearing, fits func() bool) []*entry {
-	marks := cl.checkpoint()
-	defer cl.rollback(marks)
-	for _, e := range candidates {
-		cl.release(e)
+// onNode is a live job and what it holds on the node at hand.
+type onNode struct {
+	entry *entry
+	seat  *nexus.Seat
+}
+
+func seatAt(j *nexus.Job, node string) *nexus.Seat {
+	seats := j.Placement.Seats
+	return &seats[slices.IndexFunc(seats, func(s nexus.Seat) bool { return s.Node == node })]
+}
+
+// sheets are copies of one node's accounts, to try out who has to leave it.
+type sheets struct {
+	c    *cycle
+	name string
+	soon bool
+}
+
+func (c *cycle) sheets(name string, soon bool) sheets {
+	c.later.Copy(name, &c.laterSheet)
+	if soon {
+		c.now.Copy(name, &c.nowSheet)
 	}
-	var leave []*entry
-	for _, e := range slices.Backward(candidates) {
-		inner := cl.checkpoint()
-		cl.charge(e)
-		if fits() {
-			cl.keep(inner)
-			continue
+	return sheets{c, name, soon}
+}
+
+func (s sheets) give(seat *nexus.Seat) {
+	s.c.laterSheet.Give(seat)
+	if s.soon {
+		s.c.nowSheet.Give(seat)
+	}
+}
+
+func (s sheets) take(seat *nexus.Seat) {
+	s.c.laterSheet.Take(seat)
+	if s.soon {
+		s.c.nowSheet.Take(seat)
+	}
+}
+
+func (s sheets) fit(spec *nexus.Spec) bool {
+	c := s.c
+	c.laterSheet.Room(&c.room)
+	if s.soon {
+		c.nowSheet.Room(&c.other)
+		c.room.Narrow(&c.other)
+		c.owed[s.name].subtract(&c.room)
+	}
+	_, ok := c.index.picker.rate(&c.room, spec)
+	return ok
+}
+
+// spareGang lets stay whoever can of those who would have to leave several nodes, the last in order first. The accounts
+// are left as they were.
+func (c *cycle) spareGang(e *entry, all []*entry, cl clearing) (leave []*entry) {
+	see := c.later.Room
+	if cl.soon {
+		see = c.both
+	}
+	now, later, size := c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
+	defer func() {
+		c.now.Rollback(now)
+		c.later.Rollback(later)
+		c.apart.cut(size)
+	}()
+	release := func(v *entry) {
+		c.later.Release(v.job.ID)
+		if cl.soon {
+			c.now.Release(v.job.ID)
 		}
-		cl.rollback(inner)
-		leave = append(leave, e)
+	}
+	for _, v := range all {
+		release(v)
+		c.setApart(v.job.Placement.Seats)
+	}
+	for _, v := range slices.Backward(all) {
+		c.later.Charge(v.job.ID, v.job.Placement.Seats)
+		if cl.soon {
+			c.now.Charge(v.job.ID, v.job.Placement.Seats)
+		}
+		if c.find(e, see, &c.apart) == nil {
+			release(v)
+			leave = append(leave, v)
+		}
 	}
 	slices.Reverse(leave)
 	return leave
-}
-
-func (cl clearing) checkpoint() []ledger.Mark {
-	marks := make([]ledger.Mark, len(cl.accounts))
-	for i, a := range cl.accounts {
-		marks[i] = a.Checkpoint()
-	}
-	return marks
-}
-
-func (cl clearing) rollback(marks []ledger.Mark) {
-	for i, a := range cl.accounts {
-		a.Rollback(marks[i])
-	}
-}
-
-func (cl clearing) keep(marks []ledger.Mark) {
-	for i, a := range cl.accounts {
-		a.Keep(marks[i])
-	}
-}
-
-func (cl clearing) release(e *entry) {
-	for _, a := range cl.accounts {
-		a.Release(e.job.ID)
-	}
-}
-
-func (cl clearing) charge(e *entry) {
-	for _, a := range cl.accounts {
-		a.Charge(e.job.ID, e.job.Placement.Seats)
-	}
 }

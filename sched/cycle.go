@@ -27,7 +27,10 @@ type cycle struct {
 	reasons  map[*entry]nexus.Reason
 	apart    slots // the nodes on which `later` is not as `now`, or something is owed
 
-	room, other ledger.Room // scratch
+	room, other          ledger.Room // scratch, as are these
+	nowSheet, laterSheet ledger.Sheet
+	tried                []onNode
+	unsure               slots
 }
 
 func newCycle(p *Planner, b *bars) *cycle {

@@ -15,10 +15,13 @@ type fleet struct {
 // view fills in what a node offers and reports whether it counts at all.
 type view func(*nexus.Node, *ledger.Room) bool
 
-// count is how many nodes have a seat for the job.
-func (f fleet) count(s *nexus.Spec, see view) int {
+// count is how many nodes have a seat for the job; it stops at enough.
+func (f fleet) count(s *nexus.Spec, enough int, see view) int {
 	n := 0
 	for _, name := range f.names {
+		if n == enough {
+			break
+		}
 		if !see(f.node(name), f.room) {
 			continue
 		}
@@ -46,8 +49,8 @@ func (f fleet) missing(s *nexus.Spec) string {
 // empty if the job fits.
 func (f fleet) shortfall(s *nexus.Spec, code nexus.ReasonCode, see view) nexus.Reason {
 	need := gang(s).Min
-	fit := f.count(s, see)
-	if fit >= need {
+	fit := f.count(s, need, see)
+	if fit == need {
 		return nexus.Reason{}
 	}
 	if fit > 0 {

@@ -9,7 +9,9 @@ type form struct {
 	spec  nexus.Spec // of one of its jobs
 	jobs  int        // how many have it
 
-	said *nexus.Reason // what its jobs were last told
+	said    *nexus.Reason // what its jobs were last told
+	fleet   nexus.Reason  // what no waiting helps against; Code is empty if nothing
+	fleetAt uint64        // the planner's facts when that was found out
 
 	// What follows is of one cycle.
 	cycle    uint64
@@ -17,7 +19,6 @@ type form struct {
 	barren   priorities    // those with which nobody can be evicted for it
 	hopeless int           // 1 + how many jobs had been lifted when a claim was not to be had
 	odd      bool          // some of its jobs have a story of their own: none may be passed over
-	fleet    *nexus.Reason // what no waiting helps against; Code is empty if nothing
 	short    *nexus.Reason // what is short now
 }
 
@@ -50,7 +51,7 @@ func (p *Planner) leave(f *form) {
 // in makes sure that the notes on a form are of this cycle.
 func (c *cycle) in(f *form) *form {
 	if f.cycle != c.number {
-		f.cycle, f.full, f.barren, f.hopeless, f.odd, f.fleet, f.short = c.number, nil, 0, 0, false, nil, nil
+		f.cycle, f.full, f.barren, f.hopeless, f.odd, f.short = c.number, nil, 0, 0, false, nil
 	}
 	return f
 }

@@ -43,13 +43,12 @@ func (c *cycle) hold() []nexus.Hold {
 // blockedByFleet finds what no waiting helps against: too small a fleet, nodes that are not Ready, devices
 // that are not well.
 func (c *cycle) blockedByFleet(e *entry) bool {
-	f := c.in(e.form)
-	if f.fleet == nil {
-		r := c.fleetReason(&e.job.Spec)
-		f.fleet = &r
+	f := e.form
+	if f.fleetAt != c.facts {
+		f.fleet, f.fleetAt = c.fleetReason(&e.job.Spec), c.facts
 	}
 	if f.fleet.Code != "" {
-		c.reasons[e] = *f.fleet
+		c.reasons[e] = f.fleet
 	}
 	return f.fleet.Code != ""
 }
@@ -69,7 +68,7 @@ func (c *cycle) fleetReason(s *nexus.Spec) nexus.Reason {
 	}
 	if r := f.shortfall(s, nexus.WaitNodes, ready); r.Code != "" {
 		need := int64(gang(s).Min)
-		have := int64(f.count(s, ready))
+		have := int64(f.count(s, int(need), ready))
 		return nexus.Reason{Code: nexus.WaitNodes, Resource: "nodes", Need: need, Have: have, Node: f.missing(s)}
 	}
 	return f.shortfall(s, nexus.WaitDevice, func(n *nexus.Node, r *ledger.Room) bool {

@@ -29,7 +29,8 @@ type table struct {
 	demands []demand
 	seen    uint64 // of the ledger's changes
 	used    uint64
-	fit     int // how many nodes have a seat
+	fit     int     // how many nodes have a seat
+	waits   *clears // what claims would wait for; nil until asked for
 	*tournament[rating]
 }
 

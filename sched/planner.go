@@ -29,6 +29,7 @@ type Planner struct {
 	now, later *ledger.Ledger
 	index      *index                       // of now
 	number     uint64                       // of the cycle
+	facts      uint64                       // counts changes of what the nodes are, whatever runs on them
 	kept       map[string]nexus.Reservation // as last told
 	claims     []claim                      // of the last step
 }
@@ -166,10 +167,14 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 		p.at = at
 	}
 	for _, n := range d.Nodes {
+		if before := p.now.Node(n.Name); before == nil || !sameMachine(before, &n) {
+			p.facts++
+		}
 		p.now.SetNode(n)
 		p.later.SetNode(n)
 	}
 	for _, name := range d.GoneNodes {
+		p.facts++
 		p.now.DropNode(name)
 		p.later.DropNode(name)
 	}
@@ -193,7 +198,17 @@ func (p *Planner) forget() {
 	p.line, p.waiting, p.claims = line{}, 0, nil
 	p.now, p.later = ledger.New(), ledger.New()
 	p.index = newIndex(p.now)
+	p.facts++
 	p.kept = map[string]nexus.Reservation{}
+}
+
+// sameMachine reports whether a node is what it was, however busy it is.
+func sameMachine(a, b *nexus.Node) bool {
+	return a.State == b.State && a.Rack == b.Rack && a.Block == b.Block && a.CPU == b.CPU && a.Memory == b.Memory &&
+		slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
+			d.Util, d.Free, d.Foreign = e.Util, e.Free, e.Foreign
+			return d == e
+		})
 }
 
 // set replaces a job by how it stands, which answers any decision about it. It returns the new entry; nil if the job

@@ -89,6 +89,12 @@ func (s *slots) add(slot int) {
 	s.list = append(s.list, slot)
 }
 
+func (s *slots) addAll(list []int) {
+	for _, slot := range list {
+		s.add(slot)
+	}
+}
+
 // cut takes out whoever was added after the set had n members.
 func (s *slots) cut(n int) {
 	for _, slot := range s.list[n:] {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"ainexus.io/nexus"
-	"ainexus.io/sched/ledger"
 	"ainexus.io/sched/policy"
 )
 
@@ -84,8 +83,7 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 func (c *cycle) victims(e *entry) []*entry {
 	cheapFirst := func(a, b *entry) int { return policy.CompareVictims(&a.job, &b.job, c.at) }
 	return c.clear(e, clearing{
-		accounts: []*ledger.Ledger{c.now, c.later},
-		see:      c.both,
+		soon: true,
 		may: func(v *entry) bool {
 			_, undecided := c.taken[v.job.ID]
 			undecided = undecided && !c.bars.fresh[v.job.ID]
