@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"math"
+
+	"ainexus.io/nexus"
+)
+
+// usable says how many devices of a node jobs could use before its processor time runs out: by free
+// devices, by steps of free processor time. Jobs come at random from the mix; one that does not fit leaves
+// the place to a later one with the probability [patience].
+type usable struct {
+	step  nexus.CPU
+	table [][]float64
+}
+
+// need is the processor time, in steps, that goes with one device, and how often that is asked.
+type need struct {
+	steps int
+	often float64
+}
+
+func newUsable(mix []Demand, total nexus.MiB, price map[int]float64, largest Supply) usable {
+	u := usable{step: max(1, (largest.CPU+resolution-1)/resolution)}
+	needs := u.needs(mix, total, price)
+	u.table = make([][]float64, largest.GPUs+1)
+	for g := range u.table {
+		u.table[g] = make([]float64, largest.CPU/u.step+2)
+		for c := range u.table[g] {
+			if g == 0 || len(needs) == 0 {
+				u.table[g][c] = float64(g) // nothing is known of needs: all of it is usable
+				continue
+			}
+			var fits, sum float64
+			for _, n := range needs {
+				if n.steps <= c {
+					fits += n.often
+					sum += float64(n.often * (1 + u.table[g-1][c-n.steps]))
+				}
+			}
+			if fits > 0 {
+				u.table[g][c] = sum / (1 - float64(patience*(1-fits)))
+			}
+			if c > 0 {
+				u.table[g][c] = max(u.table[g][c], u.table[g][c-1])
+			}
+		}
+	}
+	return u
+}
+
+// needs weighs each demand by the devices that it asks for. A share counts as the part of a device that it
+// costs, with its processor time scaled up to a whole one: shares that cost nothing need no device.
+func (u usable) needs(mix []Demand, total nexus.MiB, price map[int]float64) []need {
+	var out []need
+	var all float64
+	for i := range mix {
+		d, devices := &mix[i], float64(mix[i].GPUs)
+		if d.Share > 0 && d.Share < total {
+			devices = price[int((int64(d.Share)*1000+int64(total)-1)/int64(total))]
+		}
+		if devices < 1e-6 {
+			continue
+		}
+		steps := math.Ceil(float64(d.CPU) / devices / float64(u.step))
+		out = append(out, need{int(min(steps, 1<<20)), devices * float64(d.Count)})
+		all += float64(devices * float64(d.Count))
+	}
+	for i := range out {
+		out[i].often /= all
+	}
+	return out
+}
+
+// at is how many devices are usable where that much of them is free.
+func (u usable) at(cpu nexus.CPU, devices float64) float64 {
+	g := min(int(devices), len(u.table)-1)
+	c := min(int(max(0, cpu)/u.step), len(u.table[g])-1)
+	v := u.table[g][c]
+	if part := devices - float64(g); part > 0 && g+1 < len(u.table) {
+		v += float64(part * (u.table[g+1][c] - v))
+	}
+	return v
+}
