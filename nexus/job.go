@@ -22,7 +22,9 @@ type Job struct {
 	// Placement is the live attempt's allocation; nil unless Phase is Starting, Running or Stopping.
 	Placement *Placement `json:"placement,omitempty"`
 	Started   time.Time  `json:"started,omitzero"` // of the live or last attempt
-	Finished  time.Time  `json:"finished,omitzero"`
+	// Served is how long the attempts before the live or last one ran.
+	Served   Duration  `json:"served,omitempty"`
+	Finished time.Time `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from being placed.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Stop is what was asked of a Stopping job.

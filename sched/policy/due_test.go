@@ -1,0 +1,77 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"ainexus.io/nexus"
+)
+
+// taught is a history of short jobs on one GPU and long ones on eight.
+func taught() *nexus.History {
+	var h nexus.History
+	for i := range 40 {
+		LearnEnd(&h, over(job(fmt.Sprint("s", i), "q", 1, i), 10*time.Minute))
+		LearnEnd(&h, over(job(fmt.Sprint("l", i), "q", 8, i), 5*time.Hour))
+	}
+	return &h
+}
+
+func TestAShortJobPassesALongOneThatIsYoung(t *testing.T) {
+	o := Look(taught())
+	long, short := job("long", "q", 8, 0), job("short", "q", 1, 60)
+	if !o.Due(short).Before(o.Due(long)) {
+		t.Errorf("short due %v, long due %v", o.Due(short), o.Due(long))
+	}
+	tomorrow := job("tomorrow", "q", 1, 25*60)
+	if !o.Due(long).Before(o.Due(tomorrow)) {
+		t.Errorf("who came a day later passes: %v, %v", o.Due(long), o.Due(tomorrow))
+	}
+}
+
+func TestEveryJobIsFinallyAheadOfAnyNewcomer(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h nexus.History
+		for _, j := range rapid.SliceOfN(rapid.Custom(anyJob), 0, 100).Draw(t, "past") {
+			LearnEnd(&h, j)
+		}
+		o := Look(&h)
+		a, b := anyJob(t), anyJob(t)
+		b.Submitted = OverdueAt(a)
+		if due := o.Due(a); due.Before(a.Submitted) || o.Due(b).Before(due) {
+			t.Fatalf("due %v, a newcomer of %v due %v", due, b.Submitted, o.Due(b))
+		}
+		if !Overdue(a, o.Due(b)) || Overdue(a, a.Submitted) {
+			t.Fatalf("overdue at the wrong time")
+		}
+	})
+}
+
+func TestKeysOfWaitingJobsStandStillExceptForARerank(t *testing.T) {
+	o := Look(taught())
+	j := job("a", "q", 4, 5)
+	for _, b := range append(Baselines(), Named{Name: "ours"}) {
+		whole := 3 * time.Hour
+		if x, y := b.Rank.Key(j, o, start, whole), b.Rank.Key(j, o, start.Add(9*time.Hour), whole); x != y {
+			t.Errorf("%s: %v, then %v", b.Name, x, y)
+		}
+	}
+}
+
+func TestTwoLevelsOfAttainedService(t *testing.T) {
+	j := job("a", "q", 4, 0)
+	j.Phase, j.Started = nexus.Running, start
+	if at := ByAttained.Crossing(j, start); at != start.Add(15*time.Minute) {
+		t.Errorf("four GPUs have had a GPU-hour at %v", at)
+	}
+	later := start.Add(15 * time.Minute)
+	if ByAttained.Key(j, nil, start, 0) >= ByAttained.Key(j, nil, later, 0) || !ByAttained.Crossing(j, later).IsZero() {
+		t.Errorf("it does not fall to the second level")
+	}
+	if got := ByRemaining.Key(j, nil, later, time.Hour); got != 45*time.Minute {
+		t.Errorf("remains %v", got)
+	}
+}

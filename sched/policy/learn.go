@@ -1,0 +1,77 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ainexus.io/nexus"
+)
+
+// kinds is how many kinds of job a history remembers; who was not seen for longest is forgotten.
+const kinds = 128
+
+// kindsOf names the kinds that a job is of, the narrowest first: jobs of one user with names that differ in
+// digits only; jobs of a queue that ask for as many GPUs; all jobs that ask for as many; all jobs.
+func kindsOf(j *nexus.Job) []string {
+	gpus := strconv.Itoa(GPUs(&j.Spec))
+	of := make([]string, 0, 4)
+	if stem := stem(j.Spec.Name); stem != "" {
+		of = append(of, "job/"+short(j.Spec.Queue)+"/"+short(j.User)+"/"+stem+"/"+gpus)
+	}
+	return append(of, "queue/"+short(j.Spec.Queue)+"/"+gpus, "gpus/"+gpus, "all")
+}
+
+// stem is a name up to its first digit: "resnet-lr3" and "resnet-lr4" are of a kind.
+func stem(name string) string {
+	if i := strings.IndexAny(name, "0123456789"); i >= 0 {
+		name = name[:i]
+	}
+	return short(name)
+}
+
+// short cuts a name, so that a history stays small.
+func short(name string) string { return name[:min(len(name), 32)] }
+
+// GPUs is how many GPUs a job asks for at least, on all its nodes together. A share or a job without GPUs counts as 0.
+func GPUs(s *nexus.Spec) int { return s.Resources.GPUs.N * max(1, s.Nodes.Min) }
+
+// LearnEnd folds the total run time of a job that is over into a history. Others teach nothing: a job that
+// was preempted or is restarted has not shown yet how long it runs.
+func LearnEnd(h *nexus.History, j *nexus.Job) {
+	if !j.Phase.Over() || j.Started.IsZero() {
+		return
+	}
+	ran := time.Duration(j.Served) + max(0, j.Finished.Sub(j.Started))
+	for _, kind := range kindsOf(j) {
+		h.Runs = fold(h.Runs, kind, int64(ran/time.Second), j.Finished)
+	}
+	h.Version++
+}
+
+// fold adds an observation to the sketch of a kind.
+func fold(sketches []nexus.Sketch, kind string, size int64, at time.Time) []nexus.Sketch {
+	i, known := find(sketches, kind)
+	if !known {
+		if len(sketches) >= kinds {
+			oldest := 0
+			for k := range sketches {
+				if sketches[k].Last.Before(sketches[oldest].Last) {
+					oldest = k
+				}
+			}
+			sketches = slices.Delete(sketches, oldest, oldest+1)
+		}
+		i, _ = find(sketches, kind)
+		sketches = slices.Insert(sketches, i, nexus.Sketch{Kind: kind})
+	}
+	observe(&sketches[i], size)
+	sketches[i].Last = at
+	return sketches
+}
+
+func find(sketches []nexus.Sketch, kind string) (int, bool) {
+	return slices.BinarySearchFunc(sketches, kind, func(s nexus.Sketch, kind string) int { return cmp.Compare(s.Kind, kind) })
+}
