@@ -31,7 +31,7 @@ func (c *cycle) claim(e *entry) bool {
 	if len(c.claims) >= c.policy.Heads() {
 		return false
 	}
-	blockers := c.clear(&e.job, clearing{
+	blockers := c.clear(e.asked(), clearing{
 		accounts: []*ledger.Ledger{c.later},
 		see:      c.later.Room,
 		may:      func(v *entry) bool { return c.later.Held(v.job.ID) != nil },
@@ -42,7 +42,7 @@ func (c *cycle) claim(e *entry) bool {
 	for _, b := range blockers {
 		c.later.Release(b.job.ID)
 	}
-	seats := c.find(&e.job, c.later.Room)
+	seats := c.find(e.asked(), c.later.Room)
 	c.later.Rollback(mark)
 	if seats == nil {
 		return false

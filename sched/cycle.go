@@ -31,6 +31,15 @@ type cycle struct {
 	barren map[hungry]bool
 	fleet  map[shape]nexus.Reason
 	short  map[shape]nexus.Reason
+	// dry and robbed remember the same of queues: who is held by quota, and who could take nothing back.
+	dry    map[inQueue]shortage
+	robbed map[hungry]bool
+	// spoken is what queues hold once those who are waited for have left and those who wait ahead have
+	// theirs; begun when somebody waits. returned are who left in it, heads for whom a queue's is kept.
+	spoken   account
+	returned map[string]bool
+	heads    map[int]string
+	models   []string // of the fleet, when somebody asked
 
 	room, other ledger.Room // scratch
 }
@@ -39,6 +48,7 @@ type cycle struct {
 type hungry struct {
 	shape    shape
 	priority nexus.Priority
+	queue    int // its quota decides about victims too
 }
 
 func newCycle(p *Planner, b bars) *cycle {
@@ -53,6 +63,10 @@ func newCycle(p *Planner, b bars) *cycle {
 		barren:   map[hungry]bool{},
 		fleet:    map[shape]nexus.Reason{},
 		short:    map[shape]nexus.Reason{},
+		dry:      map[inQueue]shortage{},
+		robbed:   map[hungry]bool{},
+		returned: map[string]bool{},
+		heads:    map[int]string{},
 	}
 	p.claims = nil
 	for _, e := range c.leaving() {

@@ -23,6 +23,7 @@ func (c *cycle) hold() []nexus.Hold {
 		if !known {
 			r = c.shortfall(e)
 			r.Until = starts[e].start
+			c.tellNarrowed(e, &r)
 		}
 		if told, ok := c.told[e.job.ID]; !ok || told != r {
 			c.told[e.job.ID] = r
@@ -36,10 +37,10 @@ func (c *cycle) hold() []nexus.Hold {
 // blockedByFleet finds what no waiting helps against: too small a fleet, nodes that are not Ready, devices
 // that are not well.
 func (c *cycle) blockedByFleet(e *entry) bool {
-	r, known := c.fleet[e.shape]
+	r, known := c.fleet[e.whole]
 	if !known {
 		r = c.fleetReason(&e.job.Spec)
-		c.fleet[e.shape] = r
+		c.fleet[e.whole] = r
 	}
 	if r.Code != "" {
 		c.reasons[e] = r
@@ -79,7 +80,7 @@ func (c *cycle) shortfall(e *entry) nexus.Reason {
 		return r
 	}
 	f := fleet{names: c.now.Names(), node: c.now.Node, room: &c.room}
-	r := f.shortfall(&e.job.Spec, nexus.WaitCapacity, func(n *nexus.Node, r *ledger.Room) bool {
+	r := f.shortfall(&e.asked().Spec, nexus.WaitCapacity, func(n *nexus.Node, r *ledger.Room) bool {
 		return n.State == nexus.Ready && c.now.Room(n.Name, r)
 	})
 	switch {
@@ -103,7 +104,7 @@ func (c *cycle) inTheWay(e *entry) string {
 		c.later.Release(cl.entry.job.ID)
 		fits := false
 		c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
-			fits = c.find(&e.job, c.both) != nil
+			fits = c.find(e.asked(), c.both) != nil
 		})
 		if fits {
 			return cl.entry.job.ID

@@ -23,6 +23,12 @@ func (c *cycle) order() []*entry {
 			promised[e.job.Spec.Priority] = r.Since
 		}
 	}
+	if c.tree.shared {
+		c.line = slices.DeleteFunc(c.line, func(e *entry) bool { return !c.waits(e) })
+		c.line = c.merged(promised)
+		c.stirred, c.promises = false, promised
+		return c.line
+	}
 	if c.stirred || !maps.Equal(promised, c.promises) {
 		c.line = slices.DeleteFunc(c.line, func(e *entry) bool { return !c.waits(e) })
 		slices.SortFunc(c.line, func(a, b *entry) int {

@@ -14,7 +14,7 @@ func (c *cycle) place(e *entry) bool {
 	if c.full[e.shape] != nil || c.barredBy(e) != "" {
 		return false
 	}
-	seats := c.find(&e.job, c.both)
+	seats := c.find(e.asked(), c.both)
 	if seats == nil {
 		seats = c.findInGap(e)
 	}
@@ -52,6 +52,6 @@ func (c *cycle) findInGap(e *entry) []nexus.Seat {
 		}
 	}
 	var seats []nexus.Seat
-	c.without(gap, func() { seats = c.find(&e.job, c.both) })
+	c.without(gap, func() { seats = c.find(e.asked(), c.both) })
 	return seats
 }

@@ -27,9 +27,15 @@ type Planner struct {
 	taken map[string]nexus.Job
 
 	now, later *ledger.Ledger
-	told       map[string]nexus.Reason
-	kept       map[string]nexus.Reservation // as last told
-	claims     []claim                      // of the last step
+
+	tree  *tree
+	held  account // what each queue holds
+	users map[userAt]userHolds
+	use   []nexus.QueueUse
+
+	told   map[string]nexus.Reason
+	kept   map[string]nexus.Reservation // as last told
+	claims []claim                      // of the last step
 }
 
 // entry is a job with what is worked out from it once.
@@ -37,6 +43,12 @@ type entry struct {
 	job   nexus.Job
 	shape shape
 	ahead int // how many claims there were when its turn came
+
+	queue int        // its queue's position in the tree; -1: there is none
+	spent amounts    // what it counts for while it lives; nil: nothing
+	ask   *nexus.Job // the job as its queue lets it be placed, where that is less than it asks for
+	whole shape      // of all that it asks for; shape is of what it may have
+	want  [resources]int64
 }
 
 // New returns a planner that knows nothing yet; its first delta must be a Full one.
@@ -64,7 +76,7 @@ func planned(s nexus.Snapshot, p policy.Policy) (*Planner, nexus.Plan) {
 
 // everything is a snapshot as a delta.
 func everything(s nexus.Snapshot) nexus.Delta {
-	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues}
+	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues, Use: s.Use}
 }
 
 // Step takes in what changed and says what to do about it: only what changed since the last plan. A
@@ -82,8 +94,11 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 		for _, e := range c.order() {
 			switch {
 			case c.notYet(e):
+			case c.admit(e):
 			case c.place(e):
+				c.placedToo(e.job.ID)
 			case c.yield(e):
+			case c.reclaim(e):
 			case c.claim(e):
 			}
 		}
@@ -139,6 +154,7 @@ func (p *Planner) Snapshot() nexus.Snapshot {
 	for _, id := range slices.Sorted(maps.Keys(p.kept)) {
 		s.Reserve = append(s.Reserve, p.kept[id])
 	}
+	s.Use = p.use
 	return s
 }
 
@@ -165,10 +181,12 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 	for _, n := range d.Nodes {
 		p.now.SetNode(n)
 		p.later.SetNode(n)
+		p.recount(n.Name)
 	}
 	for _, name := range d.GoneNodes {
 		p.now.DropNode(name)
 		p.later.DropNode(name)
+		p.recount(name)
 	}
 	for _, j := range d.Jobs {
 		p.set(j)
@@ -182,6 +200,10 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 		for _, q := range d.Queues {
 			p.queues[q.Name] = q
 		}
+		p.plant()
+	}
+	if d.Full || d.Use != nil {
+		p.use = d.Use
 	}
 }
 
@@ -191,6 +213,8 @@ func (p *Planner) forget() {
 	p.line, p.stirred, p.claims = nil, false, nil
 	p.now, p.later = ledger.New(), ledger.New()
 	p.told, p.kept = map[string]nexus.Reason{}, map[string]nexus.Reservation{}
+	p.use = nil
+	p.plant()
 }
 
 // set replaces a job by how it stands, which answers any decision about it.
@@ -200,8 +224,10 @@ func (p *Planner) set(j nexus.Job) {
 		delete(p.told, j.ID)
 		return
 	}
-	e := &entry{job: j, shape: shapeOf(&j.Spec)}
+	e := &entry{job: j, shape: shapeOf(&j.Spec), want: wants(&j.Spec)}
+	e.whole = e.shape
 	p.jobs[j.ID] = e
+	p.spend(e)
 	switch {
 	case j.Phase == nexus.Pending:
 		p.line = append(p.line, e)
@@ -225,6 +251,7 @@ func (p *Planner) remove(id string) {
 		return
 	}
 	delete(p.jobs, id)
+	p.refund(e)
 	p.stirred = p.stirred || e.job.Phase == nexus.Pending
 	if e.job.Placement == nil {
 		return

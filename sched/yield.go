@@ -14,7 +14,7 @@ import (
 // of strictly lower priority for their seats. Either way the seats are kept for the job: in `later` it has
 // them from now on, and nobody behind it can take what becomes free.
 func (c *cycle) yield(e *entry) bool {
-	key := hungry{e.shape, e.job.Spec.Priority}
+	key := hungry{e.shape, e.job.Spec.Priority, e.queue}
 	own := c.stopping[e.job.ID]
 	if c.barren[key] && own == nil {
 		return false
@@ -65,7 +65,7 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 	}
 	gone(soon)
 	if len(soon) > 0 {
-		if seats = c.find(&e.job, c.both); seats != nil {
+		if seats = c.find(e.asked(), c.both); seats != nil {
 			return seats, nil
 		}
 	}
@@ -76,20 +76,20 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 		return nil, nil
 	}
 	gone(victims)
-	return c.find(&e.job, c.both), victims
+	return c.find(e.asked(), c.both), victims
 }
 
 // victims is the cheapest set of jobs that may be evicted for e and make room for it; nil if there is none.
 func (c *cycle) victims(e *entry) []*entry {
 	cheapFirst := func(a, b *entry) int { return policy.CompareVictims(&a.job, &b.job, c.at) }
-	return c.clear(&e.job, clearing{
+	return c.clear(e.asked(), clearing{
 		accounts: []*ledger.Ledger{c.now, c.later},
 		see:      c.both,
 		may: func(v *entry) bool {
 			_, undecided := c.taken[v.job.ID]
 			undecided = undecided && !c.bars.fresh[v.job.ID]
 			leaves := v.job.Phase == nexus.Stopping || c.later.Held(v.job.ID) == nil // or somebody ahead waits for it
-			return !undecided && !leaves && policy.MayEvict(&e.job, &v.job)
+			return !undecided && !leaves && c.mayEvict(e, v)
 		},
 		orders: []func(a, b *entry) int{cheapFirst, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(a.job.Spec.Priority, b.job.Spec.Priority), cmp.Compare(size(b), size(a)), cheapFirst(a, b))
