@@ -45,11 +45,3 @@ type GPU struct {
 
 // Usable is the memory of the device that jobs may have between them.
 func (g GPU) Usable() MiB { return max(0, g.Memory-g.Reserve) }
-
-// Queue is where a job waits and whose limits it counts against.
-type Queue struct {
-	Name string `json:"name"`
-}
-
-// DefaultQueue has no limits and always exists.
-const DefaultQueue = "default"

@@ -71,6 +71,16 @@ type Reason struct {
 	Have     int64  `json:"have,omitempty"` // the most that any one node offers
 	Node     string `json:"node,omitempty"` // the node that offers it
 	Job      string `json:"job,omitempty"`  // the job that stands in the way
+	// Queue is whose limit holds the job, User whose in it, and Cohort the parent whose pool is short
+	// where it is not the queue's own limit. Model is what of the quota is meant; empty: all GPUs.
+	Queue  string `json:"queue,omitempty"`
+	Cohort string `json:"cohort,omitempty"`
+	User   string `json:"user,omitempty"`
+	Model  string `json:"model,omitempty"`
+	// Used of Limit is taken; Borrow of the limit is beyond the quota.
+	Used   int64 `json:"used,omitempty"`
+	Limit  int64 `json:"limit,omitempty"`
+	Borrow int64 `json:"borrow,omitempty"`
 	// Until is when the reason ends by itself, where that is known.
 	Until time.Time `json:"until,omitzero"`
 }
@@ -88,6 +98,8 @@ const (
 	WaitBackoff  ReasonCode = "backoff"  // it failed and waits before the next try
 	WaitPreempt  ReasonCode = "preempt"  // its seats are reserved; Job is being stopped for it
 	WaitQueue    ReasonCode = "queue"    // its queue does not exist (any more)
+	WaitQuota    ReasonCode = "quota"    // its queue, or the cohort, has no more for it
+	WaitUser     ReasonCode = "user_limit"
 )
 
 // Why is the whole answer to "why does my job wait?", made on demand.

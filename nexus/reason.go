@@ -9,6 +9,9 @@ import (
 // Job holds.
 func (r Reason) Sentence() string {
 	text := r.clause()
+	if r.Queue != "" && r.Code != WaitQuota && r.Code != WaitUser {
+		text += fmt.Sprintf(" (of models that queue %s has quota left for: %s)", r.Queue, r.Model)
+	}
 	if !r.Until.IsZero() && r.Code != WaitBackoff {
 		text += "; it starts at " + r.Until.UTC().Format(time.RFC3339) + " at the latest"
 	}
@@ -45,6 +48,8 @@ func (r Reason) clause() string {
 		return fmt.Sprintf("its seats are reserved; job %s is being stopped for it", r.Job)
 	case WaitQueue:
 		return "its queue does not exist"
+	case WaitQuota, WaitUser:
+		return r.limits()
 	}
 	return string(r.Code)
 }

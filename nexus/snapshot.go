@@ -10,6 +10,8 @@ type Snapshot struct {
 	Nodes   []Node    `json:"nodes"`
 	Jobs    []Job     `json:"jobs"`
 	Queues  []Queue   `json:"queues"`
+	// Use is what users had of queues, decayed.
+	Use []QueueUse `json:"use,omitempty"`
 	// Reserve is what plans have reserved so far and not released.
 	Reserve []Reservation `json:"reserve,omitempty"`
 }
@@ -27,9 +29,11 @@ type Delta struct {
 	Nodes     []Node   `json:"nodes,omitempty"`      // new or changed
 	GoneNodes []string `json:"gone_nodes,omitempty"` // names
 	Queues    []Queue  `json:"queues,omitempty"`     // all of them when any changed
+	// Use is all of it when any changed.
+	Use []QueueUse `json:"use,omitempty"`
 }
 
 // Empty reports whether the delta says nothing.
 func (d Delta) Empty() bool {
-	return !d.Full && len(d.Jobs)+len(d.GoneJobs)+len(d.Nodes)+len(d.GoneNodes)+len(d.Queues) == 0
+	return !d.Full && len(d.Jobs)+len(d.GoneJobs)+len(d.Nodes)+len(d.GoneNodes)+len(d.Queues)+len(d.Use) == 0
 }

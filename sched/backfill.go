@@ -30,7 +30,7 @@ func (c *cycle) claim(e *entry) bool {
 	if len(c.claims) >= c.policy.Heads() {
 		return false
 	}
-	f := c.in(e.form)
+	f := c.in(e.as)
 	if f.hopeless == len(c.lifted)+1 {
 		return false
 	}

@@ -26,7 +26,7 @@ type proposal struct {
 // clear finds who has to leave so that the whole gang fits; nil if nobody's leaving helps. No one is in
 // the answer whose staying would do no harm. The accounts are left as they were.
 func (c *cycle) clear(e *entry, cl clearing) []*entry {
-	need, better := gang(&e.job.Spec).Min, func(a, b *proposal) int {
+	need, better := gang(&e.asked().Spec).Min, func(a, b *proposal) int {
 		return cmp.Or(bit(b.ok)-bit(a.ok), cmp.Compare(bit(len(a.leave) > 0), bit(len(b.leave) > 0)),
 			cl.compare(a.leave, b.leave), cmp.Compare(a.slot, b.slot))
 	}
@@ -54,7 +54,7 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 		if node.State != nexus.Ready {
 			return proposal{}
 		}
-		leave, ok := c.clearNode(node.Name, &e.job, cl)
+		leave, ok := c.clearNode(node.Name, e.asked(), cl)
 		return proposal{ok, slot, leave}
 	}
 	tell := func(p proposal) {
@@ -79,7 +79,7 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 			}
 		}
 	}
-	known := c.index.table(e.form.shape, &e.form.spec).clears(c.index, better)
+	known := c.index.table(e.as.shape, &e.as.spec).clears(c.index, better)
 	known.look(&c.unsure, ask)
 	for _, slot := range c.unsure.list {
 		tell(ask(slot))

@@ -26,6 +26,16 @@ type cycle struct {
 	owed     map[string]debt // by node, for all claims
 	reasons  map[*entry]nexus.Reason
 	apart    slots // the nodes on which `later` is not as `now`, or something is owed
+	// barren, dry and robbed remember what failed where quotas decide: nobody to evict, held by quota, nothing to take
+	// back.
+	barren, robbed map[hungry]bool
+	dry            map[inQueue]shortage
+	// spoken is what queues hold once those who are waited for have left and those who wait ahead have
+	// theirs; begun when somebody waits. returned are who left in it, heads for whom a queue's is kept.
+	spoken   account
+	returned map[string]bool
+	heads    map[int]string
+	models   []string // of the fleet, when somebody asked
 
 	room, other          ledger.Room // scratch, as are these
 	nowSheet, laterSheet ledger.Sheet
@@ -41,6 +51,11 @@ func newCycle(p *Planner, b *bars) *cycle {
 		stopping: map[string][]*entry{},
 		owed:     map[string]debt{},
 		reasons:  map[*entry]nexus.Reason{},
+		barren:   map[hungry]bool{},
+		robbed:   map[hungry]bool{},
+		dry:      map[inQueue]shortage{},
+		returned: map[string]bool{},
+		heads:    map[int]string{},
 	}
 	p.claims = nil
 	p.number++

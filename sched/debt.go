@@ -64,6 +64,7 @@ func (c *cycle) keep(cl claim, leave ...*entry) {
 		c.owed[node] = c.owed[node].worst(cl.owes[node])
 	}
 	c.claims = append(c.claims, cl)
+	c.promise(cl, leave)
 }
 
 // rooms is what an account has free on some nodes.

@@ -48,6 +48,19 @@ func (p *Planner) leave(f *form) {
 	}
 }
 
+// narrowTo lets a job be placed with less than it asks for; widen takes that back.
+func (p *Planner) narrowTo(e *entry, ask *nexus.Job) {
+	p.widen(e)
+	e.ask, e.as = ask, p.formOf(&ask.Spec)
+}
+
+func (p *Planner) widen(e *entry) {
+	if e.as != e.form {
+		p.leave(e.as)
+	}
+	e.ask, e.as = nil, e.form
+}
+
 // in makes sure that the notes on a form are of this cycle.
 func (c *cycle) in(f *form) *form {
 	if f.cycle != c.number {

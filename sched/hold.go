@@ -15,10 +15,10 @@ func (c *cycle) hold() []nexus.Hold {
 	for _, cl := range c.claims {
 		starts[cl.entry] = cl
 	}
-	for i := range c.line.spots {
-		s := &c.line.spots[i]
+	for i := range c.turns {
+		s := &c.turns[i]
 		f := c.in(s.form)
-		shared := s.alone != c.number && !f.odd
+		shared := s.plain && s.alone != c.number && !f.odd
 		if shared && f.short != nil && s.told == f.short {
 			continue
 		}
@@ -27,6 +27,7 @@ func (c *cycle) hold() []nexus.Hold {
 		if !known {
 			r = c.shortfall(e)
 			r.Until = starts[e].start
+			c.tellNarrowed(e, &r)
 		}
 		if s.told = nil; shared && !known {
 			s.told = f.short
@@ -80,7 +81,7 @@ func (c *cycle) fleetReason(s *nexus.Spec) nexus.Reason {
 // shortfall says what is short now, for a job that would fit if nothing ran: capacity that others hold, or
 // capacity that is free but kept for somebody ahead.
 func (c *cycle) shortfall(e *entry) nexus.Reason {
-	f, by := c.in(e.form), c.barredBy(e)
+	f, by := c.in(e.as), c.barredBy(e)
 	if f.short != nil && by == "" {
 		return *f.short
 	}
@@ -115,7 +116,7 @@ func (c *cycle) inTheWay(e *entry) string {
 			return cl.entry.job.ID
 		}
 	}
-	if first := c.in(e.form).full; first != nil && first != e {
+	if first := c.in(e.as).full; first != nil && first != e {
 		return first.job.ID
 	}
 	return ""

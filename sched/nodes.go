@@ -18,8 +18,9 @@ type candidate struct {
 // it may have more; nil if they are not to be had. See is how to look at the nodes in apart; all others are
 // as `now` has them.
 func (c *cycle) find(e *entry, see look, apart *slots) []nexus.Seat {
-	t := c.index.table(e.form.shape, &e.form.spec)
-	spec, size := &e.job.Spec, gang(&e.job.Spec)
+	t := c.index.table(e.as.shape, &e.as.spec)
+	spec := &e.asked().Spec
+	size := gang(spec)
 	var found []candidate
 	offer := func(slot int) {
 		node := c.index.rooms[slot].Node
@@ -47,7 +48,7 @@ func (c *cycle) find(e *entry, see look, apart *slots) []nexus.Seat {
 			}
 		}
 	}
-	chosen := choose(found, &e.job)
+	chosen := choose(found, spec)
 	if chosen == nil {
 		return nil
 	}
@@ -65,8 +66,8 @@ func (c *cycle) find(e *entry, see look, apart *slots) []nexus.Seat {
 }
 
 // choose picks the best of the candidates for a gang and brings them into group rank order.
-func choose(found []candidate, j *nexus.Job) []candidate {
-	size := gang(&j.Spec)
+func choose(found []candidate, s *nexus.Spec) []candidate {
+	size := gang(s)
 	if len(found) < size.Min {
 		return nil
 	}
@@ -78,7 +79,7 @@ func choose(found []candidate, j *nexus.Job) []candidate {
 	}
 	slices.SortFunc(found, better)
 	n := min(size.Max, len(found))
-	if n > 1 && j.Spec.Type == nexus.Training {
+	if n > 1 && s.Type == nexus.Training {
 		found = tightest(found, n)
 	}
 	found = found[:n]

@@ -14,6 +14,7 @@ type line struct {
 	spots    []spot
 	come     []*entry // since it was last put in order
 	gone     []*entry
+	stirred  bool // the queues changed
 	promises promises
 }
 
@@ -41,18 +42,24 @@ func (l *line) compare(a, b *entry) int { return policy.Compare(&a.job, &b.job, 
 
 func (l *line) add(e *entry) { l.come = append(l.come, e) }
 
+func (l *line) stir() { l.stirred = true }
+
 func (l *line) drop(e *entry) { l.gone = append(l.gone, e) }
 
 // sort puts the line in order: whoever left is cut out, whoever came is merged in. Other promises mean another
 // order for all.
-func (l *line) sort(p promises) {
-	if l.promises != p {
+func (l *line) sort(p promises, spotOf func(*entry) spot) {
+	if l.promises != p || l.stirred {
 		l.cut(true)
+		for i, s := range l.spots {
+			l.spots[i] = spotOf(s.entry)
+		}
+		l.stirred = false
 		l.promises = p
 		slices.SortFunc(l.spots, func(a, b spot) int { return l.compare(a.entry, b.entry) })
 	}
 	l.cut(len(l.gone) > 16)
-	l.merge()
+	l.merge(spotOf)
 }
 
 // cut takes out those who are gone; one by one, where they are few.
@@ -69,7 +76,7 @@ func (l *line) cut(all bool) {
 	l.gone = l.gone[:0]
 }
 
-func (l *line) merge() {
+func (l *line) merge(spotOf func(*entry) spot) {
 	l.come = slices.DeleteFunc(l.come, func(e *entry) bool { return e.gone })
 	if len(l.come) == 0 {
 		return
@@ -90,11 +97,10 @@ func (l *line) merge() {
 	l.come = l.come[:0]
 }
 
-func spotOf(e *entry) spot {
-	q := e.job.Spec.Queue
+func (c *cycle) spotOf(e *entry) spot {
 	return spot{
 		entry: e, form: e.form, priority: e.job.Spec.Priority,
-		plain: e.job.NotBefore.IsZero() && (q == "" || q == nexus.DefaultQueue),
+		plain: e.job.NotBefore.IsZero() && c.tree.plain && e.queue >= 0,
 	}
 }
 
@@ -113,8 +119,12 @@ func (c *cycle) order() []spot {
 			*since = r.Since
 		}
 	}
-	c.line.sort(p)
-	return c.line.spots
+	c.line.sort(p, c.spotOf)
+	c.turns = c.line.spots
+	if c.tree.shared {
+		c.turns = c.merged(c.line.spots)
+	}
+	return c.turns
 }
 
 // notYet holds back who may not start for a reason of its own: it backs off, or its queue is gone.

@@ -11,7 +11,7 @@ import (
 // end before the claims ahead of it begin may use what they keep.
 func (c *cycle) place(e *entry) bool {
 	e.ahead = len(c.claims)
-	f := c.in(e.form)
+	f := c.in(e.as)
 	if f.full != nil || c.barredBy(e) != "" {
 		return false
 	}
@@ -29,6 +29,7 @@ func (c *cycle) place(e *entry) bool {
 	after.NotBefore, after.Stop, after.StopFor = time.Time{}, "", ""
 	c.placed = append(c.placed, placement)
 	c.take(e, after).told = nexus.Reason{}
+	c.placedToo(e.job.ID)
 	c.bars.fresh[e.job.ID] = true
 	return true
 }

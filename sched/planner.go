@@ -20,6 +20,7 @@ type Planner struct {
 	forms   map[shape]*form
 	queues  map[string]nexus.Queue
 	line    line
+	turns   []spot                       // the line as it was walked last
 	waiting int                          // how many jobs wait
 	live    map[string]map[string]*entry // by node, then by job
 	leaving map[string]*entry            // live jobs that were asked to stop, by id
@@ -27,11 +28,17 @@ type Planner struct {
 	taken map[string]nexus.Job
 
 	now, later *ledger.Ledger
-	index      *index                       // of now
-	number     uint64                       // of the cycle
-	facts      uint64                       // counts changes of what the nodes are, whatever runs on them
-	kept       map[string]nexus.Reservation // as last told
-	claims     []claim                      // of the last step
+	index      *index // of now
+	number     uint64 // of the cycle
+	facts      uint64 // counts changes of what the nodes are, whatever runs on them
+
+	tree  *tree
+	held  account // what each queue holds
+	users map[userAt]userHolds
+	use   []nexus.QueueUse
+
+	kept   map[string]nexus.Reservation // as last told
+	claims []claim                      // of the last step
 }
 
 // entry is a job with what is worked out from it once.
@@ -41,6 +48,20 @@ type entry struct {
 	gone  bool         // it was replaced by how it stands now, or is over
 	told  nexus.Reason // while it waits; Code is empty before the first
 	ahead int          // how many claims there were when its turn came
+
+	queue int        // its queue's position in the tree; -1: there is none
+	spent amounts    // what it counts for while it lives; nil: nothing
+	ask   *nexus.Job // the job as its queue lets it be placed, where that is less than it asks for
+	as    *form      // the form of what it may have; form is of all that it asks for
+	want  [resources]int64
+}
+
+// asked is the job as its queue lets it be placed.
+func (e *entry) asked() *nexus.Job {
+	if e.ask != nil {
+		return e.ask
+	}
+	return &e.job
 }
 
 // New returns a planner that knows nothing yet; its first delta must be a Full one.
@@ -68,7 +89,7 @@ func planned(s nexus.Snapshot, p policy.Policy) (*Planner, nexus.Plan) {
 
 // everything is a snapshot as a delta.
 func everything(s nexus.Snapshot) nexus.Delta {
-	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues}
+	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues, Use: s.Use}
 }
 
 // Step takes in what changed and says what to do about it: only what changed since the last plan. A
@@ -90,7 +111,7 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			}
 			e := line[i].entry
 			switch {
-			case c.notYet(e), c.place(e), c.yield(e), c.claim(e):
+			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.reclaim(e), c.claim(e):
 				line[i].alone = c.number
 			}
 		}
@@ -151,6 +172,7 @@ func (p *Planner) Snapshot() nexus.Snapshot {
 	for _, id := range slices.Sorted(maps.Keys(p.kept)) {
 		s.Reserve = append(s.Reserve, p.kept[id])
 	}
+	s.Use = p.use
 	return s
 }
 
@@ -172,11 +194,13 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 		}
 		p.now.SetNode(n)
 		p.later.SetNode(n)
+		p.recount(n.Name)
 	}
 	for _, name := range d.GoneNodes {
 		p.facts++
 		p.now.DropNode(name)
 		p.later.DropNode(name)
+		p.recount(name)
 	}
 	for _, j := range d.Jobs {
 		p.set(j)
@@ -189,6 +213,10 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 		for _, q := range d.Queues {
 			p.queues[q.Name] = q
 		}
+		p.plant()
+	}
+	if d.Full || d.Use != nil {
+		p.use = d.Use
 	}
 }
 
@@ -200,6 +228,8 @@ func (p *Planner) forget() {
 	p.index = newIndex(p.now)
 	p.facts++
 	p.kept = map[string]nexus.Reservation{}
+	p.turns, p.use = nil, nil
+	p.plant()
 }
 
 // sameMachine reports whether a node is what it was, however busy it is.
@@ -218,8 +248,10 @@ func (p *Planner) set(j nexus.Job) *entry {
 	if j.Phase.Over() {
 		return nil
 	}
-	e := &entry{job: j, form: p.formOf(&j.Spec)}
+	e := &entry{job: j, form: p.formOf(&j.Spec), want: wants(&j.Spec)}
+	e.as = e.form
 	p.jobs[j.ID] = e
+	p.spend(e)
 	if before != nil {
 		e.told = before.told
 	}
@@ -256,7 +288,9 @@ func (p *Planner) remove(id string) *entry {
 	e.gone = true
 	delete(p.jobs, id)
 	delete(p.leaving, id)
+	p.widen(e)
 	p.leave(e.form)
+	p.refund(e)
 	if e.job.Phase == nexus.Pending {
 		p.line.drop(e)
 		p.waiting--

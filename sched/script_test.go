@@ -82,6 +82,10 @@ func (w *world) do(t *testing.T, words []string) string {
 		for _, name := range args {
 			w.queues = append(w.queues, nexus.Queue{Name: name})
 		}
+	case "queue":
+		w.setQueue(readQueue(t, args))
+	case "use": // of a queue by a user: so many GPUs for so long, until now
+		w.use = append(w.use, readUse(t, w.at, args))
 	case "submit":
 		w.setJob(readJob(t, w, args))
 	case "finish", "cancelled":
@@ -119,7 +123,12 @@ func (w *world) do(t *testing.T, words []string) string {
 	case "why":
 		return w.why(t, args[0])
 	case "check":
-		if err := Check(w.snapshot().Nodes, readSpec(t, args)); err != nil {
+		j := readJob(t, w, append([]string{"checked"}, args...))
+		err := Check(w.snapshot().Nodes, j.Spec)
+		if err == nil {
+			err = CheckQueue(w.queues, w.snapshot().Nodes, j, w.waitingOf)
+		}
+		if err != nil {
 			return fmt.Sprintf("error: %s\nhint: %s\n", err.Message, err.Hint)
 		}
 		return "fits\n"

@@ -39,7 +39,7 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 		x.starts[cl.entry.job.ID] = cl.start
 	}
 	position := 0
-	for _, s := range planner.line.spots {
+	for _, s := range planner.turns {
 		if planner.waits(s.entry) {
 			position++
 			x.positions[s.entry.job.ID] = position

@@ -19,6 +19,7 @@ type world struct {
 	nodes   map[string]nexus.Node
 	jobs    map[string]nexus.Job
 	queues  []nexus.Queue
+	use     []nexus.QueueUse
 	at      time.Time
 	planner *Planner
 	started bool
@@ -58,7 +59,7 @@ func (w *world) pend(id string, edit func(*nexus.Job)) {
 }
 
 func (w *world) snapshot() nexus.Snapshot {
-	s := nexus.Snapshot{At: w.at, Queues: w.queues}
+	s := nexus.Snapshot{At: w.at, Queues: w.queues, Use: w.use}
 	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
 		s.Nodes = append(s.Nodes, w.nodes[name])
 	}
@@ -79,7 +80,7 @@ func (w *world) delta() nexus.Delta {
 		w.started = true
 		return everything(w.snapshot())
 	}
-	d := nexus.Delta{Queues: w.queues}
+	d := nexus.Delta{Queues: w.queues, Use: w.use}
 	for _, id := range slices.Sorted(maps.Keys(w.dirtyJobs)) {
 		if j, ok := w.jobs[id]; ok {
 			d.Jobs = append(d.Jobs, j)
@@ -169,7 +170,15 @@ func decisions(p nexus.Plan) string {
 // job reads "id key=value ..." as a script writes a job.
 func readJob(t testing.TB, w *world, args []string) nexus.Job {
 	t.Helper()
-	j := nexus.Job{ID: args[0], Submitted: w.at, Phase: nexus.Pending, Spec: readSpec(t, args[1:])}
+	j := nexus.Job{ID: args[0], Submitted: w.at, Phase: nexus.Pending}
+	args = slices.DeleteFunc(slices.Clone(args[1:]), func(arg string) bool {
+		user, ok := strings.CutPrefix(arg, "user=")
+		if ok {
+			j.User = user
+		}
+		return ok
+	})
+	j.Spec = readSpec(t, args)
 	j.Submitted = j.Submitted.Add(time.Duration(len(w.jobs)) - time.Microsecond) // arrival in the order of the script
 	return j
 }

@@ -13,8 +13,8 @@ import (
 // of strictly lower priority for their seats. Either way the seats are kept for the job: in `later` it has
 // them from now on, and nobody behind it can take what becomes free.
 func (c *cycle) yield(e *entry) bool {
-	f, own := c.in(e.form), c.stopping[e.job.ID]
-	if f.barren.has(e.job.Spec.Priority) && own == nil {
+	own := c.stopping[e.job.ID]
+	if c.isBarren(e) && own == nil {
 		return false
 	}
 	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool {
@@ -22,7 +22,7 @@ func (c *cycle) yield(e *entry) bool {
 	})
 	seats, victims := c.makeRoom(e, soon)
 	if seats == nil {
-		f.barren.add(e.job.Spec.Priority)
+		c.setBarren(e)
 		return false
 	}
 	for _, v := range victims {
@@ -38,6 +38,30 @@ func (c *cycle) yield(e *entry) bool {
 	soon = slices.DeleteFunc(soon, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
 	c.keep(claim{entry: e, seats: seats, preempts: len(c.kept[e.job.ID].Seats)+len(own)+len(victims) > 0}, slices.Concat(soon, victims)...)
 	return true
+}
+
+// isBarren reports whether nobody could be evicted for a job like this one before. Where queues have quotas, these
+// decide about victims too.
+func (c *cycle) isBarren(e *entry) bool {
+	if c.tree.plain {
+		return c.in(e.as).barren.has(e.job.Spec.Priority)
+	}
+	return c.barren[hungry{e.as, e.job.Spec.Priority, e.queue}]
+}
+
+func (c *cycle) setBarren(e *entry) {
+	if c.tree.plain {
+		c.in(e.as).barren.add(e.job.Spec.Priority)
+		return
+	}
+	c.barren[hungry{e.as, e.job.Spec.Priority, e.queue}] = true
+}
+
+// hungry is a form in a queue, with the priority that it may evict by.
+type hungry struct {
+	form     *form
+	priority nexus.Priority
+	queue    int
 }
 
 // meet reports whether two gangs have a node in common.
@@ -88,7 +112,7 @@ func (c *cycle) victims(e *entry) []*entry {
 			_, undecided := c.taken[v.job.ID]
 			undecided = undecided && !c.bars.fresh[v.job.ID]
 			leaves := v.job.Phase == nexus.Stopping || c.later.Held(v.job.ID) == nil // or somebody ahead waits for it
-			return !undecided && !leaves && policy.MayEvict(&e.job, &v.job)
+			return !undecided && !leaves && c.mayEvict(e, v)
 		},
 		orders: []func(a, b *entry) int{cheapFirst, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(a.job.Spec.Priority, b.job.Spec.Priority), cmp.Compare(size(b), size(a)), cheapFirst(a, b))

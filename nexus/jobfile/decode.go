@@ -58,7 +58,8 @@ func (d *document) kind(n *yaml.Node, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		fresh := reflect.New(v.Type().Elem())
-		if d.value(n, fresh.Elem(), path); n.Kind == yaml.MappingNode {
+		d.value(n, fresh.Elem(), path)
+		if scalar := v.Type().Elem().Kind() != reflect.Struct; scalar && !d.broken[path] || n.Kind == yaml.MappingNode {
 			v.Set(fresh)
 		}
 	case reflect.Struct:

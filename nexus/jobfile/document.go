@@ -50,11 +50,24 @@ func parseText(data []byte) (*yaml.Node, *mistake) {
 	return nodesOfYAML(data)
 }
 
-// nodesOfYAML reads every document of the stream and wants one that is not empty.
-func nodesOfYAML(data []byte) (root *yaml.Node, wrong *mistake) {
+// nodesOfYAML wants one document that is not empty.
+func nodesOfYAML(data []byte) (*yaml.Node, *mistake) {
+	roots, wrong := everyDocument(data)
+	switch {
+	case wrong != nil || len(roots) == 0:
+		return nil, wrong
+	case len(roots) > 1:
+		at := roots[1]
+		return nil, &mistake{at.Line, at.Column, "a second document begins here", "write one job per file"}
+	}
+	return roots[0], nil
+}
+
+// everyDocument reads the documents of the stream that are not empty.
+func everyDocument(data []byte) (roots []*yaml.Node, wrong *mistake) {
 	defer func() {
 		if recover() != nil { // the parser has assertions of its own about its input
-			root, wrong = nil, &mistake{text: "this cannot be read as YAML"}
+			roots, wrong = nil, &mistake{text: "this cannot be read as YAML"}
 		}
 	}()
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -63,15 +76,11 @@ func nodesOfYAML(data []byte) (root *yaml.Node, wrong *mistake) {
 		err := decoder.Decode(&doc)
 		switch {
 		case errors.Is(err, io.EOF):
-			return root, nil
+			return roots, nil
 		case err != nil:
 			return nil, syntaxMistake(data, err.Error())
-		case len(doc.Content) == 0 || isNull(doc.Content[0]):
-		case root != nil:
-			at := doc.Content[0]
-			return nil, &mistake{at.Line, at.Column, "a second document begins here", "write one job per file"}
-		default:
-			root = doc.Content[0]
+		case len(doc.Content) > 0 && !isNull(doc.Content[0]):
+			roots = append(roots, doc.Content[0])
 		}
 	}
 }

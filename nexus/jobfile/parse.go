@@ -35,14 +35,7 @@ type Notice struct {
 // Parse reads a job file as YAML or JSON and returns it with all defaults filled in. The error is
 // [nexus.Errors] with everything that is wrong, in the order of the document; mistakes of --set come last.
 func Parse(data []byte, opts Options) (nexus.Spec, []Notice, error) {
-	d := &document{
-		name:   clean(cmp.Or(opts.Name, "the job")),
-		set:    map[*yaml.Node]int{},
-		given:  map[string]*yaml.Node{},
-		broken: map[string]bool{},
-		meant:  map[string]bool{},
-		left:   2 * MaxSize,
-	}
+	d := newDocument(cmp.Or(opts.Name, "the job"))
 	spec := defaults()
 	if d.load(data); d.fields != nil {
 		d.apply(opts.Set)
@@ -54,6 +47,17 @@ func Parse(data []byte, opts Options) (nexus.Spec, []Notice, error) {
 		return nexus.Spec{}, nil, errs
 	}
 	return spec, notices(&spec), nil
+}
+
+func newDocument(name string) *document {
+	return &document{
+		name:   clean(name),
+		set:    map[*yaml.Node]int{},
+		given:  map[string]*yaml.Node{},
+		broken: map[string]bool{},
+		meant:  map[string]bool{},
+		left:   2 * MaxSize,
+	}
 }
 
 // A document is a job file on its way to a Spec.
@@ -69,7 +73,8 @@ type document struct {
 	broken map[string]bool
 	// meant are paths that an unknown field may stand for: nobody needs to hear that they are missing.
 	meant  map[string]bool
-	left   int // what may still be read before aliases are called a bomb
+	other  bool // it is no job: what only a job file knows means nothing in it
+	left   int  // what may still be read before aliases are called a bomb
 	faults []fault
 }
 

@@ -36,7 +36,7 @@ func (d *document) unknown(key *yaml.Node, path string, names []string, t reflec
 	like := nearest(name, names)
 	if like != "" {
 		d.meant[join(path, like)] = true
-	} else if t != nil {
+	} else if t != nil && !d.other {
 		like = elsewhere(name)
 		d.meant[like] = true
 	}

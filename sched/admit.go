@@ -1,0 +1,364 @@
+package sched
+
+import (
+	"slices"
+	"strings"
+
+	"ainexus.io/nexus"
+)
+
+// admit holds a job back that its queue or its user may not have more for, and reports so. A job that may
+// take less than it would like is narrowed to that: an elastic gang to fewer nodes, one that takes any
+// model to those there is quota for. Nothing is admitted that is not also placed: the passes after this
+// one give the seats, and only seats count.
+func (c *cycle) admit(e *entry) bool {
+	if c.tree.plain {
+		return false
+	}
+	c.widen(e)
+	if r, over := c.overUser(e); over {
+		c.reasons[e] = r
+		return true
+	}
+	key := inQueue{e.queue, e.form}
+	short, known := c.dry[key]
+	if !known {
+		var fits bool
+		if short, fits = c.narrow(e, nil, c.allows(e)); fits {
+			return false
+		}
+	}
+	if !short.behind && c.reclaim(e) {
+		if _, told := c.reasons[e]; !told {
+			c.reasons[e] = c.quotaReason(short)
+		}
+		return true
+	}
+	c.widen(e)
+	c.dry[key] = short
+	c.reasons[e] = c.quotaReason(short)
+	c.promiseQuota(e, short)
+	return true
+}
+
+// inQueue is a form in a queue: what is held by quota once in a cycle, in which use only grows, is held
+// again.
+type inQueue struct {
+	queue int
+	form  *form
+}
+
+// allows is whether the queue may hold so much more now, and also once those who wait ahead have theirs.
+func (c *cycle) allows(e *entry) func(amounts) (shortage, bool) {
+	return func(what amounts) (shortage, bool) {
+		short, fits := c.tree.fits(c.held, e.queue, what, false)
+		if !fits || c.spoken.held == nil {
+			return short, fits
+		}
+		short, fits = c.tree.fits(c.spoken, e.queue, what, true)
+		short.behind = !fits
+		return short, fits
+	}
+}
+
+// kind is GPUs that quotas do not tell apart: the models, and the rows that count them.
+type kind struct {
+	models []string
+	rows   []int
+}
+
+// kinds are those of the fleet that a job would take. One kind without models is any device, or none.
+func (c *cycle) kinds(s *nexus.Spec) []kind {
+	if len(c.tree.models) == 1 || s.Resources.GPUs == (nexus.GPUCount{}) && !s.Resources.Share() {
+		return []kind{{rows: []int{0}}}
+	}
+	var list []kind
+	for _, model := range c.fleetModels() {
+		if !isModel(&nexus.GPU{Model: model}, s.Resources.GPUModel) {
+			continue
+		}
+		rows := c.tree.rowsOf(model)
+		i := slices.IndexFunc(list, func(k kind) bool { return slices.Equal(k.rows, rows) })
+		if i < 0 {
+			i, list = len(list), append(list, kind{rows: rows})
+		}
+		list[i].models = append(list[i].models, model)
+	}
+	if len(list) == 0 { // the fleet has none: the passes after this one say so
+		return []kind{{models: s.Resources.GPUModel, rows: []int{0}}}
+	}
+	return list
+}
+
+// fleetModels lists the models that the fleet has, in order.
+func (c *cycle) fleetModels() []string {
+	if c.models == nil {
+		c.models = []string{}
+		for _, name := range c.now.Names() {
+			for _, d := range c.now.Node(name).GPUs {
+				if i, there := slices.BinarySearch(c.models, d.Model); !there {
+					c.models = slices.Insert(c.models, i, d.Model)
+				}
+			}
+		}
+	}
+	return c.models
+}
+
+// narrow finds the most of what a job asks for that is allowed, of the kinds in which it may be had; only
+// is nil for all of them. What the job will then be placed with stands in its ask and form.
+func (c *cycle) narrow(e *entry, only func(amounts) bool, allowed func(amounts) (shortage, bool)) (shortage, bool) {
+	spec := &e.job.Spec
+	kinds, size := c.kinds(spec), gang(spec)
+	gpus := c.gpusEach(spec)
+	some := func(nodes, gpus int) (fit []kind, first shortage) {
+		for i, k := range kinds {
+			what := c.amountAsked(spec, nodes, gpus, k.rows)
+			short, ok := allowed(what)
+			switch {
+			case ok && (only == nil || only(what)):
+				fit = append(fit, k)
+			case i == 0 || first == (shortage{}):
+				first = short
+			}
+		}
+		return fit, first
+	}
+	fit, short := some(size.Min, gpus)
+	if len(fit) == 0 && spec.Resources.GPUs.Auto {
+		return short, c.fewerAuto(e, some)
+	}
+	if len(fit) == 0 {
+		return short, false
+	}
+	nodes := size.Min
+	for low, high := size.Min+1, size.Max; low <= high; { // the most nodes that are allowed
+		middle := (low + high) / 2
+		if more, _ := some(middle, gpus); len(more) > 0 {
+			fit, nodes, low = more, middle, middle+1
+		} else {
+			high = middle - 1
+		}
+	}
+	if nodes == size.Max && len(fit) == len(kinds) {
+		return shortage{}, true
+	}
+	ask := e.job
+	if nodes < size.Max {
+		ask.Spec.Nodes = nexus.Range{Min: size.Min, Max: nodes}
+	}
+	if len(fit) < len(kinds) {
+		ask.Spec.Resources.GPUModel = nil
+		for _, k := range fit {
+			ask.Spec.Resources.GPUModel = append(ask.Spec.Resources.GPUModel, k.models...)
+		}
+	}
+	c.narrowTo(e, &ask)
+	return shortage{}, true
+}
+
+// gpusEach is how many GPUs a job asks for on each node; with `auto` and no workers, as many as any has.
+func (c *cycle) gpusEach(s *nexus.Spec) int {
+	switch {
+	case !s.Resources.GPUs.Auto:
+		return s.Resources.GPUs.N
+	case s.Workers > 0:
+		return s.Workers
+	}
+	most := 0
+	for _, name := range c.now.Names() {
+		most = max(most, len(c.now.Node(name).GPUs))
+	}
+	return most
+}
+
+// fewerAuto narrows a job that takes what is free to what its queue leaves of that: fewer GPUs where their
+// number was left open, else none.
+func (c *cycle) fewerAuto(e *entry, some func(nodes, gpus int) ([]kind, shortage)) bool {
+	ask, free := e.job, 0
+	res := &ask.Spec.Resources
+	for _, name := range c.now.Names() {
+		if c.both(name, &c.room) && c.now.Node(name).State == nexus.Ready {
+			free = max(free, len(wholeGPUs(nil, &c.room, res)))
+		}
+	}
+	if ask.Spec.Workers > 0 {
+		free = 0
+	}
+	nodes := gang(&ask.Spec).Min
+	for ; free >= 0; free-- {
+		fit, _ := some(nodes, free)
+		if len(fit) == 0 {
+			continue
+		}
+		res.GPUs = nexus.GPUCount{N: free}
+		ask.Spec.Nodes = nexus.Range{Min: nodes, Max: nodes}
+		ask.Spec.Workers = max(1, free, ask.Spec.Workers)
+		if res.CPU == 0 {
+			res.CPU = nexus.CPU(1000 * ask.Spec.Workers)
+		}
+		if free == 0 {
+			res.GPUMemory = 0
+		} else if len(c.tree.models) > 1 {
+			res.GPUModel = nil
+			for _, k := range fit {
+				res.GPUModel = append(res.GPUModel, k.models...)
+			}
+		}
+		c.narrowTo(e, &ask)
+		return true
+	}
+	return false
+}
+
+// amountAsked is what a job on so many nodes would hold of a kind.
+func (c *cycle) amountAsked(s *nexus.Spec, nodes, gpus int, rows []int) amounts {
+	what := make(amounts, c.tree.cells())
+	cpu := int64(s.Resources.CPU)
+	if s.Resources.GPUs.Auto && s.Workers == 0 && cpu == 0 {
+		cpu = 1000 * int64(max(1, gpus))
+	}
+	for _, m := range rows {
+		cells := what[m*resources:]
+		cells[ofGPUs], cells[ofCPU] = int64(nodes*gpus), int64(nodes)*cpu
+		if s.Resources.Share() {
+			cells[ofShares] = int64(nodes) * int64(s.Resources.GPUMemory)
+		}
+	}
+	return what
+}
+
+// overUser says which limit of its user a job runs into.
+func (c *cycle) overUser(e *entry) (nexus.Reason, bool) {
+	var gpus int64
+	for i := e.queue; i >= 0; i = c.tree.queues[i].parent {
+		q := &c.tree.queues[i]
+		if q.PerUser == (nexus.PerUser{}) {
+			continue
+		}
+		held := c.users[userAt{i, e.job.User}]
+		r := nexus.Reason{Code: nexus.WaitUser, Queue: q.Name, User: e.job.User}
+		if most := q.PerUser.Jobs; most > 0 && held.jobs >= most {
+			r.Resource, r.Need, r.Used, r.Limit = "jobs", 1, int64(held.jobs), int64(most)
+			return r, true
+		}
+		if !e.job.Spec.Resources.GPUs.Auto {
+			gpus = int64(gang(&e.job.Spec).Min * e.job.Spec.Resources.GPUs.N)
+		}
+		if most := q.PerUser.GPUs; most > 0 && gpus > 0 && held.has[ofGPUs]+gpus > int64(most) {
+			r.Resource, r.Need, r.Used, r.Limit = "gpus", gpus, held.has[ofGPUs], int64(most)
+			r.Have = max(0, r.Limit-r.Used)
+			return r, true
+		}
+	}
+	return nexus.Reason{}, false
+}
+
+// quotaReason tells a shortage: whose limit, how much of it is used, and whether the cohort could help.
+func (c *cycle) quotaReason(s shortage) nexus.Reason {
+	q := &c.tree.queues[s.queue]
+	r := nexus.Reason{Code: nexus.WaitQuota, Queue: q.Name, Resource: resourceNames[s.cell%resources],
+		Model: strings.TrimSpace(c.tree.models[s.cell/resources]), Need: s.need, Have: s.have,
+		Used: c.held.of(s.queue)[s.cell], Limit: q.quota[s.cell]}
+	at := s.queue
+	if s.cohort >= 0 {
+		at, r.Cohort = s.cohort, c.tree.queues[s.cohort].Name
+	} else {
+		r.Borrow = q.most[s.cell] - q.quota[s.cell]
+		r.Limit = q.most[s.cell]
+	}
+	if s.behind {
+		r.Job = c.heads[at]
+	}
+	return r
+}
+
+// promiseQuota keeps for the first job of a queue that its quota holds what it waits for, as claim does
+// with seats: what those with a known end hold, else the oldest, is taken to have come back, and given to
+// it, in the account that those behind it have to fit in too. So small jobs cannot starve a large one.
+func (c *cycle) promiseQuota(e *entry, s shortage) {
+	if s.behind || c.heads[e.queue] != "" {
+		return
+	}
+	top := s.queue
+	if s.cohort >= 0 {
+		top = s.cohort
+	}
+	var blockers []*entry
+	for _, on := range c.live {
+		for _, v := range on {
+			if v.spent != nil && !c.returned[v.job.ID] && c.tree.under(v.queue, top) {
+				blockers = append(blockers, v)
+			}
+		}
+	}
+	slices.SortFunc(blockers, c.compareEnds)
+	blockers = slices.Compact(blockers)
+	what := c.leastAsked(e, c.kinds(&e.job.Spec)[0])
+	after := c.inPromise().clone()
+	var gone []*entry
+	for _, v := range blockers {
+		if _, fits := c.tree.fits(after, e.queue, what, false); fits {
+			break
+		}
+		c.tree.add(after, v.queue, v.spent, -1)
+		gone = append(gone, v)
+	}
+	if _, fits := c.tree.fits(after, e.queue, what, false); !fits {
+		return
+	}
+	for _, v := range gone {
+		c.returned[v.job.ID] = true
+	}
+	c.tree.add(after, e.queue, what, 1)
+	c.spoken = after
+	c.head(e)
+}
+
+// inPromise is the account of those who wait, begun from what is held.
+func (c *cycle) inPromise() account {
+	if c.spoken.held == nil {
+		c.spoken = c.held.clone()
+	}
+	return c.spoken
+}
+
+// head notes for whom a queue's quota is kept.
+func (c *cycle) head(e *entry) {
+	for i := e.queue; i >= 0; i = c.tree.queues[i].parent {
+		if c.heads[i] == "" {
+			c.heads[i] = e.job.ID
+		}
+	}
+}
+
+// promise counts a claim in the account of those who wait: who it waits for is gone, and it has its seats.
+func (c *cycle) promise(cl claim, leave []*entry) {
+	if c.tree.plain || cl.entry.queue < 0 {
+		return
+	}
+	after := c.inPromise()
+	for _, v := range leave {
+		if v.spent != nil && !c.returned[v.job.ID] {
+			c.returned[v.job.ID] = true
+			c.tree.add(after, v.queue, v.spent, -1)
+		}
+	}
+	c.tree.add(after, cl.entry.queue, c.amountOf(cl.seats), 1)
+	c.head(cl.entry)
+}
+
+// placedToo counts a job that was just placed in the account of those who wait as well.
+func (c *cycle) placedToo(id string) {
+	if e := c.jobs[id]; c.spoken.held != nil && e.spent != nil {
+		c.tree.add(c.spoken, e.queue, e.spent, 1)
+	}
+}
+
+// tellNarrowed says of a reason that it is about the models that the job's queue has quota left for.
+func (c *cycle) tellNarrowed(e *entry, r *nexus.Reason) {
+	if e.ask == nil || slices.Equal(e.ask.Spec.Resources.GPUModel, e.job.Spec.Resources.GPUModel) {
+		return
+	}
+	r.Queue, r.Model = c.tree.queues[e.queue].Name, strings.Join(e.ask.Spec.Resources.GPUModel, ", ")
+}

@@ -1,0 +1,231 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
+)
+
+// reclaim makes room for a job by jobs whose queues hold more than they are entitled to, while its own
+// stays within that; jobs of lower priority that [cycle.mayEvict] allows are asked as well. It works as
+// yield does: reserve first, then evict, and the seats and the quota are kept for the job until it starts
+// or gives up.
+//
+// Nobody is evicted in turn: who was evicted was beyond its queue's quota, so it cannot reclaim, and who
+// took its place is within it, so it cannot be reclaimed from.
+func (c *cycle) reclaim(e *entry) bool {
+	if c.tree.plain || e.queue < 0 {
+		return false
+	}
+	key := hungry{e.form, e.job.Spec.Priority, e.queue}
+	own := c.stopping[e.job.ID]
+	if c.robbed[key] && own == nil {
+		return false
+	}
+	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool { return c.later.Held(v.job.ID) == nil })
+	seats, victims := c.takeBack(e, soon)
+	if seats == nil {
+		c.robbed[key] = true
+		return false
+	}
+	for _, v := range victims {
+		if c.bars.fresh[v.job.ID] {
+			c.undone[v.job.ID] = e.job.ID
+			continue
+		}
+		c.evicted = append(c.evicted, nexus.Eviction{Job: v.job.ID, Attempt: v.job.Attempt, For: e.job.ID})
+	}
+	if forIt := slices.Concat(own, victims); len(forIt) > 0 {
+		c.reasons[e] = nexus.Reason{Code: nexus.WaitPreempt, Job: sortedByID(forIt)[0].job.ID}
+	}
+	e.ahead = len(c.claims)
+	leave := slices.Concat(soon, victims)
+	c.keep(claim{entry: e, seats: seats, preempts: len(c.kept[e.job.ID].Seats)+len(own)+len(victims) > 0}, leave...)
+	return true
+}
+
+// takeBack finds the seats that a job gets once those who stop are gone, and whom else it takes: the
+// cheapest of those most over their share, as few as do. Accounts are left as they were.
+func (c *cycle) takeBack(e *entry, soon []*entry) (seats []nexus.Seat, victims []*entry) {
+	t := &taking{cycle: c, e: e}
+	before, now, later, size := c.held, c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
+	c.held = before.clone()
+	defer func() {
+		c.held = before
+		c.now.Rollback(now)
+		c.later.Rollback(later)
+		c.apart.cut(size)
+	}()
+	for _, v := range soon {
+		t.leaves(v)
+	}
+	if len(soon) > 0 {
+		if seats = t.seats(); seats != nil {
+			return seats, nil
+		}
+	}
+	if c.bars.calm[e.job.ID] {
+		return nil, nil
+	}
+	candidates := t.candidates()
+	for _, v := range candidates {
+		if !t.legal(v) {
+			continue
+		}
+		if top, side, _ := t.tree.fork(e.queue, v.queue); top >= 0 && !t.mayEvict(e, v) {
+			t.sides = append(t.sides, side)
+		}
+		t.leaves(v)
+		victims = append(victims, v)
+		if seats = t.seats(); seats != nil {
+			break
+		}
+	}
+	if seats == nil {
+		return nil, nil
+	}
+	var needed []*entry
+	for _, v := range slices.Backward(victims) {
+		t.stays(v)
+		if again := t.seats(); again != nil {
+			seats = again
+			continue
+		}
+		t.leaves(v)
+		needed = append(needed, v)
+	}
+	if seats = t.seats(); seats == nil {
+		return nil, nil
+	}
+	slices.Reverse(needed)
+	return seats, needed
+}
+
+// taking is a search for jobs to take capacity back from.
+type taking struct {
+	*cycle
+	e     *entry
+	sides []int // the queues on its side that have to be entitled to what it takes
+}
+
+// leaves takes a live job out of all accounts.
+func (t *taking) leaves(v *entry) {
+	t.setApart(v.job.Placement.Seats)
+	t.now.Release(v.job.ID)
+	t.later.Release(v.job.ID)
+	if v.spent != nil {
+		t.tree.add(t.held, v.queue, v.spent, -1)
+	}
+}
+
+func (t *taking) stays(v *entry) {
+	t.now.Charge(v.job.ID, v.job.Placement.Seats)
+	t.later.Charge(v.job.ID, v.job.Placement.Seats)
+	if v.spent != nil {
+		t.tree.add(t.held, v.queue, v.spent, 1)
+	}
+}
+
+// seats are those that the job would get as things are.
+func (t *taking) seats() []nexus.Seat {
+	t.widen(t.e)
+	entitled := func(what amounts) bool {
+		return !slices.ContainsFunc(t.sides, func(side int) bool { return !t.tree.entitles(t.held, side, what) })
+	}
+	fits := func(what amounts) (shortage, bool) { return t.tree.fits(t.held, t.e.queue, what, false) }
+	if _, ok := t.narrow(t.e, entitled, fits); !ok {
+		return nil
+	}
+	return t.find(t.e, t.both, &t.apart)
+}
+
+// candidates lists whom the job may take capacity from: first those over their quota, of the queue most
+// over its share first, then those of lower priority; the cheapest first.
+func (t *taking) candidates() []*entry {
+	seen := map[string]bool{}
+	var list []*entry
+	for _, on := range t.live {
+		for id, v := range on {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			_, undecided := t.taken[id]
+			undecided = undecided && !t.bars.fresh[id]
+			if v.job.Phase != nexus.Stopping && t.later.Held(id) != nil && !undecided && t.legal(v) {
+				list = append(list, v)
+			}
+		}
+	}
+	share := map[int]float64{}
+	back := map[string]bool{}
+	for _, v := range list {
+		if _, known := share[v.queue]; !known {
+			share[v.queue] = t.shareOf(v.queue, t.held.of(v.queue))
+		}
+		back[v.job.ID] = t.borrowed(v)
+	}
+	slices.SortFunc(list, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(bit(!back[a.job.ID]), bit(!back[b.job.ID])), cmp.Compare(share[b.queue], share[a.queue]),
+			cmp.Compare(a.queue, b.queue), policy.CompareVictims(&a.job, &b.job, t.at))
+	})
+	return list
+}
+
+// legal reports whether the job may take a live one's seats as things are: its queue holds more than it is
+// entitled to, or it has a lower priority and no quota to protect it.
+func (t *taking) legal(v *entry) bool { return t.borrowed(v) || t.mayEvict(t.e, v) }
+
+// borrowed reports whether a live job stands on what another queue lent, and the job that asks is entitled
+// to that. Priority decides first: nothing is reclaimed from a higher one.
+func (t *taking) borrowed(v *entry) bool {
+	if v.spent == nil || v.queue == t.e.queue || v.job.Spec.Priority > t.e.job.Spec.Priority {
+		return false
+	}
+	top, toMe, _ := t.tree.fork(t.e.queue, v.queue)
+	if top < 0 {
+		return false
+	}
+	for _, k := range t.kinds(&t.e.job.Spec) {
+		what := t.leastAsked(t.e, k)
+		if _, borrows := t.tree.standing(t.held, v.queue, top, what, v.spent); borrows && t.tree.entitles(t.held, toMe, what) {
+			return true
+		}
+	}
+	return false
+}
+
+// entitles reports whether a queue may have so much more within its quota.
+func (t *tree) entitles(a account, queue int, what amounts) bool {
+	for cell, n := range what {
+		if quota := t.queues[queue].quota[cell]; n > 0 && quota != unlimited && a.of(queue)[cell]+n > quota {
+			return false
+		}
+	}
+	return true
+}
+
+// leastAsked is the least that a job would start with, of a kind.
+func (c *cycle) leastAsked(e *entry, k kind) amounts {
+	return c.amountAsked(&e.job.Spec, gang(&e.job.Spec).Min, c.gpusEach(&e.job.Spec), k.rows)
+}
+
+// mayEvict reports whether a waiting job may take the seats of a running one by its priority. What a queue
+// holds within its quota is safe from other queues.
+func (c *cycle) mayEvict(e, v *entry) bool {
+	if !policy.MayEvict(&e.job, &v.job) {
+		return false
+	}
+	if c.tree.plain || v.spent == nil || e.queue == v.queue {
+		return true
+	}
+	top, _, _ := c.tree.fork(e.queue, v.queue)
+	for _, k := range c.kinds(&e.job.Spec) {
+		if limited, borrows := c.tree.standing(c.held, v.queue, top, c.leastAsked(e, k), v.spent); limited && !borrows {
+			return false
+		}
+	}
+	return true
+}
