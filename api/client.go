@@ -75,7 +75,11 @@ func (c *Client) Submit(ctx context.Context, s Submission) (nexus.Job, error) {
 	}
 	var job nexus.Job
 	body := submitBody{Job: spec, Dir: s.Dir, Env: s.Env, Secrets: s.Secrets}
-	return job, c.do(ctx, call{method: http.MethodPost, path: "/jobs", body: body, key: s.Key}, &job)
+	query := url.Values{}
+	if s.Hold {
+		query.Set("hold", "true")
+	}
+	return job, c.do(ctx, call{method: http.MethodPost, path: "/jobs", query: query, body: body, key: s.Key}, &job)
 }
 
 // Job returns one job.
@@ -120,6 +124,16 @@ func (c *Client) Cancel(ctx context.Context, ref string) (nexus.Job, error) {
 // Requeue puts a job back in line.
 func (c *Client) Requeue(ctx context.Context, ref string) (nexus.Job, error) {
 	return c.change(ctx, http.MethodPost, jobPath(ref, "/requeue"), struct{}{})
+}
+
+// Hold keeps a job that waits from starting. Who holds it is the daemon's to say: by is not sent.
+func (c *Client) Hold(ctx context.Context, ref, _ string) (nexus.Job, error) {
+	return c.change(ctx, http.MethodPost, jobPath(ref, "/hold"), struct{}{})
+}
+
+// Release lets a held job start.
+func (c *Client) Release(ctx context.Context, ref string) (nexus.Job, error) {
+	return c.change(ctx, http.MethodPost, jobPath(ref, "/release"), struct{}{})
 }
 
 // SetPriority changes a job's priority.

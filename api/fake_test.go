@@ -40,6 +40,9 @@ func (p *place) Submit(_ context.Context, s api.Submission) (nexus.Job, error) {
 		return p.find(id).Job, nil
 	}
 	job := nexus.Job{ID: fmt.Sprintf("%08x", len(p.jobs)+0xabc0000), Spec: s.Spec, User: s.User, Phase: nexus.Pending, Submitted: time.Now()}
+	if s.Hold {
+		job.HeldBy = s.User
+	}
 	p.subs = append(p.subs, s)
 	p.keys[s.Key] = job.ID
 	p.jobs = append(p.jobs, api.JobView{Job: job, Sentence: "it waits for 1 more GPU", Workdir: s.Dir})
@@ -110,6 +113,14 @@ func (p *place) Cancel(_ context.Context, ref string) (nexus.Job, error) {
 
 func (p *place) Requeue(_ context.Context, ref string) (nexus.Job, error) {
 	return p.change(ref, func(j *api.JobView) { j.Phase = nexus.Pending })
+}
+
+func (p *place) Hold(_ context.Context, ref, by string) (nexus.Job, error) {
+	return p.change(ref, func(j *api.JobView) { j.HeldBy = by })
+}
+
+func (p *place) Release(_ context.Context, ref string) (nexus.Job, error) {
+	return p.change(ref, func(j *api.JobView) { j.HeldBy = "" })
 }
 
 func (p *place) SetPriority(_ context.Context, ref string, priority nexus.Priority) (nexus.Job, error) {

@@ -24,6 +24,9 @@ type Control interface {
 	Cancel(ctx context.Context, ref string) (nexus.Job, error)
 	Requeue(ctx context.Context, ref string) (nexus.Job, error)
 	SetPriority(ctx context.Context, ref string, p nexus.Priority) (nexus.Job, error)
+	// Hold keeps a Pending job from starting until it is released; by is who asks.
+	Hold(ctx context.Context, ref, by string) (nexus.Job, error)
+	Release(ctx context.Context, ref string) (nexus.Job, error)
 }
 
 // Fleet tells what the place has.
@@ -60,6 +63,8 @@ type Submission struct {
 	// Secrets holds the values behind `from: env:NAME`, by NAME. They are kept in memory only.
 	Secrets map[string]string
 	User    string
+	// Hold has the job wait until it is released.
+	Hold bool
 	// Key makes a repeated submit return the first one's job; empty: none.
 	Key string
 }

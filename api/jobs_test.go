@@ -53,6 +53,12 @@ func TestAJobGoesRound(t *testing.T) {
 	if got, err := d.client.SetPriority(ctx, "mnist", nexus.Low); err != nil || got.Spec.Priority != nexus.Low {
 		t.Errorf("priority: %+v, %v", got, err)
 	}
+	if got, err := d.client.Hold(ctx, "mnist", "somebody else"); err != nil || got.HeldBy != "owner" {
+		t.Errorf("hold: %+v, %v", got, err)
+	}
+	if got, err := d.client.Release(ctx, "mnist"); err != nil || got.HeldBy != "" {
+		t.Errorf("release: %+v, %v", got, err)
+	}
 	if got, err := d.client.Cancel(ctx, "mnist"); err != nil || got.Phase != nexus.Cancelled {
 		t.Errorf("cancel: %+v, %v", got, err)
 	}

@@ -171,6 +171,14 @@ func (s *Server) addControl(api huma.API) {
 	huma.Register(api, requeue, func(ctx context.Context, in *jobRef) (*body[nexus.Job], error) {
 		return changed(s.deps.Control.Requeue(ctx, in.Ref))
 	})
+	hold := operation(http.MethodPost, "/jobs/{ref}/hold", "hold-job", "Keep a job that waits from starting until it is released")
+	huma.Register(api, hold, func(ctx context.Context, in *jobRef) (*body[nexus.Job], error) {
+		return changed(s.deps.Control.Hold(ctx, in.Ref, userOf(ctx)))
+	})
+	release := operation(http.MethodPost, "/jobs/{ref}/release", "release-job", "Let a held job start")
+	huma.Register(api, release, func(ctx context.Context, in *jobRef) (*body[nexus.Job], error) {
+		return changed(s.deps.Control.Release(ctx, in.Ref))
+	})
 	patch := operation(http.MethodPatch, "/jobs/{ref}", "change-job", "Change a job's priority")
 	type patchInput struct {
 		Ref  string `path:"ref" maxLength:"256"`

@@ -18,6 +18,7 @@ import (
 type submitInput struct {
 	Key     string `header:"Idempotency-Key" maxLength:"128" doc:"a submit with the same key returns the first one's job"`
 	Dir     string `query:"dir" doc:"the absolute directory that workdir is relative to, where the body is the job file itself"`
+	Hold    bool   `query:"hold" doc:"the job waits until it is released"`
 	RawBody []byte `contentType:"application/json"`
 }
 
@@ -62,7 +63,7 @@ func (s *Server) addSubmit(api huma.API) {
 
 // readSubmission takes a job file as it is, or wrapped as {"job": ...}.
 func readSubmission(in *submitInput) (Submission, error) {
-	sub := Submission{Dir: in.Dir}
+	sub := Submission{Dir: in.Dir, Hold: in.Hold}
 	document := in.RawBody
 	var keys map[string]json.RawMessage
 	if json.Unmarshal(in.RawBody, &keys) == nil && keys["job"] != nil {

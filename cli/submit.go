@@ -13,12 +13,12 @@ import (
 
 func (p *program) submitCommand() *cobra.Command {
 	var file fileFlags
-	var key string
+	var how submitFlags
 	cmd := &cobra.Command{
 		Use: "submit FILE", Short: "Submit a job and return", Example: "  nexus submit job.yaml --set priority=high",
 		Args: file.args,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			view, _, err := p.submit(cmd.Context(), file, key)
+			view, _, err := p.submit(cmd.Context(), file, how)
 			if err != nil {
 				return err
 			}
@@ -26,13 +26,20 @@ func (p *program) submitCommand() *cobra.Command {
 		},
 	}
 	file.add(cmd)
-	cmd.Flags().StringVar(&key, "key", "", "a repeated submit with the same key returns the first one's job")
+	cmd.Flags().StringVar(&how.key, "key", "", "a repeated submit with the same key returns the first one's job")
+	cmd.Flags().BoolVar(&how.hold, "hold", false, "the job waits until nexus release")
 	p.outputFlag(cmd, "json", "yaml", "name")
 	return cmd
 }
 
+// submitFlags say how a job is submitted.
+type submitFlags struct {
+	key  string
+	hold bool
+}
+
 // submit reads, captures and hands over. The job is durable when it returns.
-func (p *program) submit(ctx context.Context, file fileFlags, key string) (api.JobView, *api.Client, error) {
+func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (api.JobView, *api.Client, error) {
 	job, err := p.readJob(file)
 	if err != nil {
 		return api.JobView{}, nil, err
@@ -41,7 +48,7 @@ func (p *program) submit(ctx context.Context, file fileFlags, key string) (api.J
 	if err != nil {
 		return api.JobView{}, nil, err
 	}
-	s.Key = key
+	s.Key, s.Hold = how.key, how.hold
 	client, err := p.ensure(ctx)
 	if err != nil {
 		return api.JobView{}, nil, err

@@ -25,6 +25,8 @@ type Job struct {
 	Finished  time.Time  `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from being placed.
 	NotBefore time.Time `json:"not_before,omitzero"`
+	// HeldBy is the user who keeps a Pending job from starting until it is released; empty: nobody does.
+	HeldBy string `json:"held_by,omitempty"`
 	// Stop is what was asked of a Stopping job.
 	Stop StopKind `json:"stop,omitempty"`
 	// StopFor is whom a preempted job yields to while it stops: [Eviction].For.

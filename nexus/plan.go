@@ -71,6 +71,7 @@ type Reason struct {
 	Have     int64  `json:"have,omitempty"` // the most that any one node offers
 	Node     string `json:"node,omitempty"` // the node that offers it
 	Job      string `json:"job,omitempty"`  // the job that stands in the way
+	User     string `json:"user,omitempty"` // who holds it
 	// Until is when the reason ends by itself, where that is known.
 	Until time.Time `json:"until,omitzero"`
 }
@@ -88,6 +89,7 @@ const (
 	WaitBackoff  ReasonCode = "backoff"  // it failed and waits before the next try
 	WaitPreempt  ReasonCode = "preempt"  // its seats are reserved; Job is being stopped for it
 	WaitQueue    ReasonCode = "queue"    // its queue does not exist (any more)
+	WaitHeld     ReasonCode = "held"     // User holds it until somebody releases it
 )
 
 // Why is the whole answer to "why does my job wait?", made on demand.

@@ -45,6 +45,8 @@ func (r Reason) clause() string {
 		return fmt.Sprintf("its seats are reserved; job %s is being stopped for it", r.Job)
 	case WaitQueue:
 		return "its queue does not exist"
+	case WaitHeld:
+		return fmt.Sprintf("%s holds it, and it waits until it is released", r.User)
 	}
 	return string(r.Code)
 }

@@ -112,6 +112,11 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 			}
 			w.pend(id, func(j *nexus.Job) { j.Preemptions++ })
 		},
+		"hold": func(t *rapid.T) {
+			j := w.jobs[pick(t, nexus.Pending)]
+			j.HeldBy = rapid.SampledFrom([]string{"", "ada"}).Draw(t, "by")
+			w.setJob(j)
+		},
 		"fail": func(t *rapid.T) {
 			w.pend(pick(t, nexus.Running), func(j *nexus.Job) { j.NotBefore = w.at.Add(time.Minute) })
 		},

@@ -33,9 +33,10 @@ func (c *cycle) order() []*entry {
 	return c.line
 }
 
-// notYet holds back who may not start for a reason of its own: it backs off, or its queue is gone.
+// notYet holds back who may not start for a reason of its own: it is held, it backs off, or its queue is gone.
 func (c *cycle) notYet(e *entry) bool {
 	switch {
+	case c.heldBack(e):
 	case e.job.NotBefore.After(c.at):
 		if c.wake.IsZero() || e.job.NotBefore.Before(c.wake) {
 			c.wake = e.job.NotBefore

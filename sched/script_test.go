@@ -98,6 +98,14 @@ func (w *world) do(t *testing.T, words []string) string {
 		j := w.jobs[args[0]]
 		j.Phase, j.Stop = nexus.Stopping, nexus.StopCancel
 		w.setJob(j)
+	case "hold":
+		j := w.jobs[args[0]]
+		j.HeldBy = args[1]
+		w.setJob(j)
+	case "release":
+		j := w.jobs[args[0]]
+		j.HeldBy = ""
+		w.setJob(j)
 	case "checkpoint":
 		j := w.jobs[args[0]]
 		j.CheckpointAt = w.at

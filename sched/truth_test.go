@@ -18,6 +18,10 @@ func (w *world) lie(j nexus.Job, r nexus.Reason) string {
 		if j.Spec.Queue == nexus.DefaultQueue {
 			return "its queue is the default one"
 		}
+	case nexus.WaitHeld:
+		if j.HeldBy == "" || r.User != j.HeldBy {
+			return "nobody of that name holds it"
+		}
 	case nexus.WaitPreempt:
 		v, ok := w.jobs[r.Job]
 		if !ok || v.Phase != nexus.Stopping || v.StopFor != j.ID {

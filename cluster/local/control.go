@@ -15,7 +15,7 @@ func (p *Place) Cancel(ctx context.Context, ref string) (nexus.Job, error) {
 	return p.control(ctx, ref, func(r *store.Record) (string, error) {
 		switch r.Job.Phase {
 		case nexus.Pending:
-			r.Job.Phase, r.Job.Finished, r.Job.NotBefore = nexus.Cancelled, p.Now(), time.Time{}
+			r.Job.Phase, r.Job.Finished, r.Job.NotBefore, r.Job.HeldBy = nexus.Cancelled, p.Now(), time.Time{}, ""
 			return "cancelled while it waited", nil
 		case nexus.Starting, nexus.Running:
 			r.Job.Phase, r.Job.Stop = nexus.Stopping, nexus.StopCancel
@@ -62,6 +62,39 @@ func (p *Place) SetPriority(ctx context.Context, ref string, priority nexus.Prio
 		}
 		r.Job.Spec.Priority = priority
 		return "priority " + priority.String(), nil
+	})
+}
+
+// Hold keeps a waiting job from starting until it is released.
+func (p *Place) Hold(ctx context.Context, ref, by string) (nexus.Job, error) {
+	return p.control(ctx, ref, func(r *store.Record) (string, error) {
+		switch {
+		case r.Job.Phase.Over():
+			return "", &nexus.Error{Code: nexus.CodeConflict, Message: fmt.Sprintf("job %s is over: %s", r.Job.ID, r.Job.Phase),
+				Hint: "there is nothing left to hold"}
+		case r.Job.Phase != nexus.Pending:
+			return "", &nexus.Error{Code: nexus.CodeConflict,
+				Message: fmt.Sprintf("job %s does not wait: it is %s, and only what waits can be held", r.Job.ID, r.Job.Phase),
+				Hint:    "nexus cancel stops it; nexus requeue puts it back in line afterwards"}
+		case r.Job.HeldBy != "":
+			return "", errAsIs
+		}
+		r.Job.HeldBy = by
+		return "held by " + by, nil
+	})
+}
+
+// Release lets a held job start again.
+func (p *Place) Release(ctx context.Context, ref string) (nexus.Job, error) {
+	return p.control(ctx, ref, func(r *store.Record) (string, error) {
+		if r.Job.Phase != nexus.Pending {
+			return "", &nexus.Error{Code: nexus.CodeConflict, Message: fmt.Sprintf("job %s is not held: it is %s", r.Job.ID, r.Job.Phase)}
+		}
+		if r.Job.HeldBy == "" {
+			return "", errAsIs
+		}
+		r.Job.HeldBy = ""
+		return "released", nil
 	})
 }
 

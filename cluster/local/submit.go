@@ -36,6 +36,10 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 		Kept: store.Kept{Workdir: filepath.Clean(dir), Env: s.Env, Notices: notices(spec),
 			Secrets: slices.Sorted(maps.Keys(s.Secrets))},
 	}
+	said := "Pending: submitted by " + s.User
+	if s.Hold {
+		r.Job.HeldBy, said = s.User, said+", who holds it"
+	}
 	p.keepSecrets(r.Job.ID, s.Secrets)
 	given := r.Job
 	err = p.store.Do(ctx, func(tx *store.Tx) error {
@@ -53,7 +57,7 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 		if err := tx.Insert(r, s.Key); err != nil {
 			return err
 		}
-		return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: "Pending: submitted by " + s.User})
+		return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: said})
 	})
 	p.opts.passed("submitted")
 	if err != nil || given.ID != r.Job.ID {
