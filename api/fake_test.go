@@ -66,16 +66,16 @@ func (p *place) find(ref string) *api.JobView {
 	return nil
 }
 
-func (p *place) change(ref string, how func(*api.JobView)) (nexus.Job, error) {
+func (p *place) change(ref string, how func(*api.JobView)) (api.Changed, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	j := p.find(ref)
 	if j == nil {
-		return nexus.Job{}, &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no job " + ref, Hint: "nexus ps -a lists all"}
+		return api.Changed{}, &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no job " + ref, Hint: "nexus ps -a lists all"}
 	}
 	how(j)
 	p.tell(j.ID, string(j.Phase))
-	return j.Job, nil
+	return api.Changed{Job: j.Job}, nil
 }
 
 func (p *place) Job(_ context.Context, ref string) (view api.JobView, err error) {
@@ -107,23 +107,23 @@ func (p *place) List(_ context.Context, f api.Filter) ([]api.JobView, error) {
 	return out, nil
 }
 
-func (p *place) Cancel(_ context.Context, ref string) (nexus.Job, error) {
+func (p *place) Cancel(_ context.Context, ref string) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.Phase = nexus.Cancelled })
 }
 
-func (p *place) Requeue(_ context.Context, ref string) (nexus.Job, error) {
+func (p *place) Requeue(_ context.Context, ref string) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.Phase = nexus.Pending })
 }
 
-func (p *place) Hold(_ context.Context, ref, by string) (nexus.Job, error) {
+func (p *place) Hold(_ context.Context, ref, by string) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.HeldBy = by })
 }
 
-func (p *place) Release(_ context.Context, ref string) (nexus.Job, error) {
+func (p *place) Release(_ context.Context, ref string) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.HeldBy = "" })
 }
 
-func (p *place) SetPriority(_ context.Context, ref string, priority nexus.Priority) (nexus.Job, error) {
+func (p *place) SetPriority(_ context.Context, ref string, priority nexus.Priority) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.Spec.Priority = priority })
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"ainexus.io/api"
 	"ainexus.io/cluster/local"
+	"ainexus.io/engine"
 	"ainexus.io/metrics"
 	"ainexus.io/nexus"
 )
@@ -52,7 +53,7 @@ func (t *lateTally) Ended(job nexus.Job, cause nexus.Cause, charged int) {
 // explained adds to waiting jobs what only the planner can say: why, in words, and until when.
 type explained struct {
 	*local.Place
-	why api.Explainer
+	why *engine.Engine
 }
 
 // maxExplained bounds the waiting jobs of a list that are explained.
@@ -85,7 +86,7 @@ func (e explained) explain(ctx context.Context, v *api.JobView) {
 	if v.Phase != nexus.Pending {
 		return
 	}
-	why, err := e.why.Why(ctx, v.ID)
+	why, err := e.why.Brief(ctx, v.ID)
 	if err != nil || why.Phase != v.Phase { // it has moved on meanwhile
 		return
 	}

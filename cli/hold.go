@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +18,7 @@ func (p *program) holdCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(p.out, "%s (%s) is held by %s\n", title(job), job.ID, clean(job.HeldBy))
-				return err
+				return p.changed(job, "held by "+clean(job.HeldBy))
 			})
 		},
 	})
@@ -36,8 +34,7 @@ func (p *program) releaseCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(p.out, "%s (%s) is released\n", title(job), job.ID)
-				return err
+				return p.changed(job, "released")
 			})
 		},
 	})

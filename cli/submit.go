@@ -36,6 +36,7 @@ func (p *program) submitCommand() *cobra.Command {
 type submitFlags struct {
 	key  string
 	hold bool
+	one  bool // an array is refused: it is to be followed
 }
 
 // submit reads, captures and hands over. The job is durable when it returns.
@@ -43,6 +44,10 @@ func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (
 	job, err := p.readJob(file)
 	if err != nil {
 		return api.JobView{}, nil, err
+	}
+	if how.one && !job.spec.Array.IsZero() {
+		return api.JobView{}, nil, &exit{code: exitUsage, err: &nexus.Error{Code: nexus.CodeInvalid,
+			Message: "run follows one job, and array makes several", Hint: "nexus submit it, then nexus wait " + job.spec.Name}}
 	}
 	s, err := p.submission(job)
 	if err != nil {
@@ -73,7 +78,19 @@ func (p *program) submitted(view api.JobView) error {
 		return err
 	}
 	if p.output == "name" {
-		_, err := fmt.Fprintln(p.out, view.ID)
+		id := view.ID
+		if view.Member != nil {
+			id = view.Member.Array
+		}
+		_, err := fmt.Fprintln(p.out, id)
+		return err
+	}
+	if m := view.Member; m != nil {
+		limit := ""
+		if m.AtOnce > 0 {
+			limit = fmt.Sprintf(", %d at once", m.AtOnce)
+		}
+		_, err := fmt.Fprintf(p.out, "submitted %s as array %s: %s%s\n", clean(m.Name), m.Array, count(m.Size, "member"), limit)
 		return err
 	}
 	_, err := fmt.Fprintf(p.out, "submitted %s as %s%s\n", title(view.Job), view.ID, waiting(view))

@@ -65,10 +65,11 @@ type Hold struct {
 // Reason is why a job waits: a code and the exact shortfall. It is comparable.
 type Reason struct {
 	Code ReasonCode `json:"code"`
-	// Resource is what is short: "gpus", "gpu_memory", "cpu", "memory", "nodes".
+	// Resource is what is short: "gpus", "gpu_memory", "cpu", "memory", "nodes"; for [WaitAfter] the ending that is
+	// awaited: "success", "any".
 	Resource string `json:"resource,omitempty"`
-	Need     int64  `json:"need,omitempty"` // GPUs, MiB or thousandths of a CPU
-	Have     int64  `json:"have,omitempty"` // the most that any one node offers
+	Need     int64  `json:"need,omitempty"` // GPUs, MiB or thousandths of a CPU; jobs for [WaitAfter] and [WaitArray]
+	Have     int64  `json:"have,omitempty"` // the most that any one node offers; of the jobs, those that are over or run
 	Node     string `json:"node,omitempty"` // the node that offers it
 	Job      string `json:"job,omitempty"`  // the job that stands in the way
 	User     string `json:"user,omitempty"` // who holds it
@@ -90,6 +91,8 @@ const (
 	WaitPreempt  ReasonCode = "preempt"  // its seats are reserved; Job is being stopped for it
 	WaitQueue    ReasonCode = "queue"    // its queue does not exist (any more)
 	WaitHeld     ReasonCode = "held"     // User holds it until somebody releases it
+	WaitAfter    ReasonCode = "after"    // Job, or the array of that id, has to be over first
+	WaitArray    ReasonCode = "array"    // as many members of its array run as may run at once
 )
 
 // Why is the whole answer to "why does my job wait?", made on demand.

@@ -45,6 +45,17 @@ func (r Reason) clause() string {
 		return fmt.Sprintf("its seats are reserved; job %s is being stopped for it", r.Job)
 	case WaitQueue:
 		return "its queue does not exist"
+	case WaitAfter:
+		what := "to succeed"
+		if r.Resource == string(AwaitAny) {
+			what = "to be over"
+		}
+		if r.Need > 1 {
+			what += fmt.Sprintf("; %d of %d that it waits for are", r.Have, r.Need)
+		}
+		return fmt.Sprintf("it waits for job %s %s", r.Job, what)
+	case WaitArray:
+		return fmt.Sprintf("%d of %d members of the array run, which is as many as may at once", r.Have, r.Need)
 	case WaitHeld:
 		return fmt.Sprintf("%s holds it, and it waits until it is released", r.User)
 	}

@@ -22,7 +22,7 @@ type change struct {
 // with it; nil if none that we know of helps.
 func (x *Explainer) fix(j *nexus.Job, r nexus.Reason) *nexus.Fix {
 	switch r.Code {
-	case nexus.WaitBackoff, nexus.WaitQueue, nexus.WaitHeld:
+	case nexus.WaitBackoff, nexus.WaitQueue, nexus.WaitHeld, nexus.WaitAfter, nexus.WaitArray:
 		return nil
 	}
 	for _, ch := range x.changes(j, r) {

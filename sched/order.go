@@ -33,7 +33,7 @@ func (c *cycle) order() []*entry {
 	return c.line
 }
 
-// notYet holds back who may not start for a reason of its own: it is held, it backs off, or its queue is gone.
+// notYet holds back who may not start for a reason of its own: it is held, waits for others, backs off, or its queue is gone.
 func (c *cycle) notYet(e *entry) bool {
 	switch {
 	case c.heldBack(e):

@@ -23,6 +23,8 @@ type Planner struct {
 	stirred  bool
 	promises map[nexus.Priority]time.Time // since when seats are kept for somebody, as the line was ordered
 	live     map[string]map[string]*entry // by node, then by job
+	// running counts the members that hold seats, by array.
+	running map[string]int
 	// taken holds, by job, how it stood before a decision that has not been answered yet.
 	taken map[string]nexus.Job
 
@@ -188,6 +190,7 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 func (p *Planner) forget() {
 	p.jobs, p.queues = map[string]*entry{}, map[string]nexus.Queue{}
 	p.live, p.taken = map[string]map[string]*entry{}, map[string]nexus.Job{}
+	p.running = map[string]int{}
 	p.line, p.stirred, p.claims = nil, false, nil
 	p.now, p.later = ledger.New(), ledger.New()
 	p.told, p.kept = map[string]nexus.Reason{}, map[string]nexus.Reservation{}
@@ -202,6 +205,7 @@ func (p *Planner) set(j nexus.Job) {
 	}
 	e := &entry{job: j, shape: shapeOf(&j.Spec)}
 	p.jobs[j.ID] = e
+	p.countMember(&j, 1)
 	switch {
 	case j.Phase == nexus.Pending:
 		p.line = append(p.line, e)
@@ -225,6 +229,7 @@ func (p *Planner) remove(id string) {
 		return
 	}
 	delete(p.jobs, id)
+	p.countMember(&e.job, -1)
 	p.stirred = p.stirred || e.job.Phase == nexus.Pending
 	if e.job.Placement == nil {
 		return

@@ -98,6 +98,8 @@ func (w *world) do(t *testing.T, words []string) string {
 		j := w.jobs[args[0]]
 		j.Phase, j.Stop = nexus.Stopping, nexus.StopCancel
 		w.setJob(j)
+	case "over": // what others wait for is over: "over a Failed"
+		w.arrive(args[0], nexus.Phase(args[1]))
 	case "hold":
 		j := w.jobs[args[0]]
 		j.HeldBy = args[1]

@@ -24,13 +24,13 @@ func TestHoldAndRelease(t *testing.T) {
 	if again, err := p.Hold(t.Context(), job.ID, "bob"); err != nil || again.HeldBy != "ada" {
 		t.Errorf("held twice: %q, %v", again.HeldBy, err)
 	}
-	if job, err = p.Release(t.Context(), job.ID); err != nil || job.HeldBy != "" {
-		t.Errorf("released: held by %q, %v", job.HeldBy, err)
+	if now, err := p.Release(t.Context(), job.ID); err != nil || now.HeldBy != "" {
+		t.Errorf("released: held by %q, %v", now.HeldBy, err)
 	}
 	awaitPhase(t, p, job.ID, nexus.Running)
-	for what, do := range map[string]func() (nexus.Job, error){
-		"hold":    func() (nexus.Job, error) { return p.Hold(t.Context(), job.ID, "ada") },
-		"release": func() (nexus.Job, error) { return p.Release(t.Context(), job.ID) },
+	for what, do := range map[string]func() (api.Changed, error){
+		"hold":    func() (api.Changed, error) { return p.Hold(t.Context(), job.ID, "ada") },
+		"release": func() (api.Changed, error) { return p.Release(t.Context(), job.ID) },
 	} {
 		if _, err := do(); refusal(err).Code != nexus.CodeConflict {
 			t.Errorf("%s of a running job: %v", what, err)
@@ -51,8 +51,8 @@ func TestAHeldJobIsRequeued(t *testing.T) {
 	if _, err := p.Cancel(t.Context(), job.ID); err != nil {
 		t.Fatal(err)
 	}
-	if job, err = p.Requeue(t.Context(), job.ID); err != nil || job.HeldBy != "" {
-		t.Errorf("requeued: held by %q, %v", job.HeldBy, err)
+	if now, err := p.Requeue(t.Context(), job.ID); err != nil || now.HeldBy != "" {
+		t.Errorf("requeued: held by %q, %v", now.HeldBy, err)
 	}
 	awaitPhase(t, p, job.ID, nexus.Succeeded)
 }

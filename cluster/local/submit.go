@@ -40,8 +40,11 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 	if s.Hold {
 		r.Job.HeldBy, said = s.User, said+", who holds it"
 	}
-	p.keepSecrets(r.Job.ID, s.Secrets)
-	given := r.Job
+	records := members(r)
+	for _, r := range records {
+		p.keepSecrets(r.Job.ID, s.Secrets)
+	}
+	given := records[0].Job
 	err = p.store.Do(ctx, func(tx *store.Tx) error {
 		if s.Key != "" {
 			id, err := tx.Submitted(s.User, s.Key)
@@ -54,16 +57,40 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 				return err
 			}
 		}
-		if err := tx.Insert(r, s.Key); err != nil {
+		after, err := dependencies(tx, spec.After, s.User)
+		if err != nil {
 			return err
 		}
-		return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: said})
+		for i, r := range records {
+			r.Job.After = after
+			if i == 0 {
+				given.After = after
+			}
+			if err := insert(tx, r, s.Key, said); err != nil {
+				return err
+			}
+			s.Key = "" // it stands for the whole array
+		}
+		return nil
 	})
 	p.opts.passed("submitted")
 	if err != nil || given.ID != r.Job.ID {
-		p.dropSecrets(r.Job.ID)
+		for _, r := range records {
+			p.dropSecrets(r.Job.ID)
+		}
 	}
 	return given, err
+}
+
+// insert writes a new job, and what it waits for.
+func insert(tx *store.Tx, r store.Record, key, said string) error {
+	if err := tx.Insert(r, key); err != nil {
+		return err
+	}
+	if err := enlist(tx, r.Job); err != nil {
+		return err
+	}
+	return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: said})
 }
 
 // fit completes the spec by what only this machine knows, and refuses what can never run on it.

@@ -95,6 +95,8 @@ func choices(t reflect.Type) []string {
 		return []string{nexus.Low.String(), nexus.Normal.String(), nexus.High.String(), nexus.Critical.String()}
 	case reflect.TypeFor[nexus.Cause]():
 		return []string{string(nexus.CauseExit), string(nexus.CauseHang), string(nexus.CauseNode), string(nexus.CausePreempt)}
+	case reflect.TypeFor[nexus.Await]():
+		return []string{string(nexus.AwaitSuccess), string(nexus.AwaitAny)}
 	case reflect.TypeFor[nexus.Enforce]():
 		return []string{string(nexus.EnforceWarn), string(nexus.EnforceKill)}
 	}
