@@ -69,17 +69,26 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 
 // Submit makes the job durable. User is the daemon's to say: the submission's is not sent.
 func (c *Client) Submit(ctx context.Context, s Submission) (nexus.Job, error) {
+	var job nexus.Job
+	return job, c.submit(ctx, s, url.Values{}, &job)
+}
+
+// Forecast says what would become of a submission.
+func (c *Client) Forecast(ctx context.Context, s Submission) (nexus.Forecast, error) {
+	var f nexus.Forecast
+	return f, c.submit(ctx, s, url.Values{"dry_run": {"true"}}, &f)
+}
+
+func (c *Client) submit(ctx context.Context, s Submission, query url.Values, answer any) error {
 	spec, err := json.Marshal(s.Spec)
 	if err != nil {
-		return nexus.Job{}, fmt.Errorf("writing the job file: %w", err)
+		return fmt.Errorf("writing the job file: %w", err)
 	}
-	var job nexus.Job
-	body := submitBody{Job: spec, Dir: s.Dir, Env: s.Env, Secrets: s.Secrets}
-	query := url.Values{}
 	if s.Hold {
 		query.Set("hold", "true")
 	}
-	return job, c.do(ctx, call{method: http.MethodPost, path: "/jobs", query: query, body: body, key: s.Key}, &job)
+	body := submitBody{Job: spec, Dir: s.Dir, Env: s.Env, Secrets: s.Secrets}
+	return c.do(ctx, call{method: http.MethodPost, path: "/jobs", query: query, body: body, key: s.Key}, answer)
 }
 
 // Job returns one job.

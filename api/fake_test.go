@@ -50,6 +50,10 @@ func (p *place) Submit(_ context.Context, s api.Submission) (nexus.Job, error) {
 	return job, nil
 }
 
+func (p *place) Forecast(_ context.Context, s api.Submission) (nexus.Forecast, error) {
+	return nexus.Forecast{Evict: []nexus.Victim{{Job: "v1", Name: "victim"}}, Why: &nexus.Why{Job: s.Spec.Name, Phase: nexus.Pending}}, nil
+}
+
 // tell adds an event. The caller holds the lock.
 func (p *place) tell(id, message string) {
 	p.events = append(p.events, nexus.Event{Seq: uint64(len(p.events) + 1), At: time.Now(), Job: id, Kind: nexus.EventPhase, Message: message})

@@ -58,6 +58,11 @@ type Streams interface {
 // FromNow, as the event to go on after, leaves out all that happened before.
 const FromNow = ^uint64(0)
 
+// Forecaster says what would become of a submission. Nothing is stored.
+type Forecaster interface {
+	Forecast(ctx context.Context, s Submission) (nexus.Forecast, error)
+}
+
 // Explainer says why jobs wait. The engine is one.
 type Explainer interface {
 	Why(ctx context.Context, id string) (nexus.Why, error)

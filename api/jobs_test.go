@@ -67,6 +67,26 @@ func TestAJobGoesRound(t *testing.T) {
 	}
 }
 
+// A dry run says what would be, and submits nothing.
+func TestADryRun(t *testing.T) {
+	d := newDaemon(t)
+	f, err := d.client.Forecast(testContext(t), api.Submission{Spec: parse(t, "{name: later, run: a}"), Dir: "/"})
+	if err != nil || f.Why == nil || f.Why.Job != "later" || len(f.Evict) != 1 || f.Evict[0].Name != "victim" {
+		t.Errorf("the forecast is %+v, %v", f, err)
+	}
+	if len(d.place.jobs) != 0 {
+		t.Errorf("a dry run submitted %+v", d.place.jobs)
+	}
+	response, err := d.tcp("POST", "/api/v1/jobs?dry_run=true&dir=/", `{"run": "a"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.Header.Get("Location") != "" {
+		t.Errorf("it answers %s with Location %q", response.Status, response.Header.Get("Location"))
+	}
+}
+
 // What there is, what it does and who waits, as a client sees it.
 func TestStatus(t *testing.T) {
 	d := newDaemon(t)

@@ -81,6 +81,15 @@ func (e explained) List(ctx context.Context, f api.Filter) ([]api.JobView, error
 	return views, err
 }
 
+// Forecast says what would become of a submission.
+func (e explained) Forecast(ctx context.Context, s api.Submission) (nexus.Forecast, error) {
+	job, err := e.Draft(ctx, s)
+	if err != nil {
+		return nexus.Forecast{}, err
+	}
+	return e.why.Forecast(ctx, job)
+}
+
 // explain asks the planner. What it does not know yet is left open.
 func (e explained) explain(ctx context.Context, v *api.JobView) {
 	if v.Phase != nexus.Pending {

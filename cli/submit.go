@@ -14,10 +14,14 @@ import (
 func (p *program) submitCommand() *cobra.Command {
 	var file fileFlags
 	var how submitFlags
+	var dry bool
 	cmd := &cobra.Command{
 		Use: "submit FILE", Short: "Submit a job and return", Example: "  nexus submit job.yaml --set priority=high",
 		Args: file.args,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dry {
+				return p.dryRun(cmd.Context(), file, how)
+			}
 			view, _, err := p.submit(cmd.Context(), file, how)
 			if err != nil {
 				return err
@@ -28,6 +32,7 @@ func (p *program) submitCommand() *cobra.Command {
 	file.add(cmd)
 	cmd.Flags().StringVar(&how.key, "key", "", "a repeated submit with the same key returns the first one's job")
 	cmd.Flags().BoolVar(&how.hold, "hold", false, "the job waits until nexus release")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "submit nothing: show where the job would go, when, and who would be stopped for it")
 	p.outputFlag(cmd, "json", "yaml", "name")
 	return cmd
 }
@@ -41,19 +46,10 @@ type submitFlags struct {
 
 // submit reads, captures and hands over. The job is durable when it returns.
 func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (api.JobView, *api.Client, error) {
-	job, err := p.readJob(file)
+	job, s, err := p.prepare(file, how)
 	if err != nil {
 		return api.JobView{}, nil, err
 	}
-	if how.one && !job.spec.Array.IsZero() {
-		return api.JobView{}, nil, &exit{code: exitUsage, err: &nexus.Error{Code: nexus.CodeInvalid,
-			Message: "run follows one job, and array makes several", Hint: "nexus submit it, then nexus wait " + job.spec.Name}}
-	}
-	s, err := p.submission(job)
-	if err != nil {
-		return api.JobView{}, nil, err
-	}
-	s.Key, s.Hold = how.key, how.hold
 	client, err := p.ensure(ctx)
 	if err != nil {
 		return api.JobView{}, nil, err
@@ -71,6 +67,21 @@ func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (
 		view = api.JobView{Job: accepted}
 	}
 	return view, client, nil
+}
+
+// prepare reads the file and captures what the job inherits.
+func (p *program) prepare(file fileFlags, how submitFlags) (readJob, api.Submission, error) {
+	job, err := p.readJob(file)
+	if err != nil {
+		return job, api.Submission{}, err
+	}
+	if how.one && !job.spec.Array.IsZero() {
+		return job, api.Submission{}, &exit{code: exitUsage, err: &nexus.Error{Code: nexus.CodeInvalid,
+			Message: "run follows one job, and array makes several", Hint: "nexus submit it, then nexus wait " + job.spec.Name}}
+	}
+	s, err := p.submission(job)
+	s.Key, s.Hold = how.key, how.hold
+	return job, s, err
 }
 
 func (p *program) submitted(view api.JobView) error {

@@ -194,6 +194,15 @@ func (e *Engine) Brief(ctx context.Context, id string) (nexus.Why, error) {
 	return explainer.Brief(id)
 }
 
+// Forecast is what would become of a job that is not submitted yet. Nothing follows from asking.
+func (e *Engine) Forecast(ctx context.Context, job nexus.Job) (nexus.Forecast, error) {
+	explainer, err := e.explain(ctx)
+	if err != nil {
+		return nexus.Forecast{}, err
+	}
+	return sched.WouldPlace(explainer.Snapshot(), e.policy, job), nil
+}
+
 // explain is the explanation of the last cycle, made when somebody first asks for it.
 func (e *Engine) explain(ctx context.Context) (*sched.Explainer, error) {
 	e.mu.Lock()

@@ -51,7 +51,7 @@ func (r Reason) clause() string {
 			what = "to be over"
 		}
 		if r.Need > 1 {
-			what += fmt.Sprintf("; %d of %d that it waits for are", r.Have, r.Need)
+			what += fmt.Sprintf(" (%d of %d are done)", r.Have, r.Need)
 		}
 		return fmt.Sprintf("it waits for job %s %s", r.Job, what)
 	case WaitArray:

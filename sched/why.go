@@ -48,6 +48,9 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 	return x
 }
 
+// Snapshot is what is explained: read only.
+func (x *Explainer) Snapshot() nexus.Snapshot { return x.snapshot }
+
 // Why says why one job of a snapshot waits. Who asks about several uses [Explain]. Errors are
 // [nexus.Error].
 func Why(s nexus.Snapshot, p policy.Policy, job string) (nexus.Why, error) {

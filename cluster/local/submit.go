@@ -16,29 +16,16 @@ import (
 	"ainexus.io/sched"
 )
 
-// Submit makes a job durable and returns it. A job that could never start here is refused with the limit named. A key
-// that this user used before gives the job of that time, unchanged.
+// Submit makes a job durable and returns it, or the first member of an array. A job that could never start here is
+// refused with the limit named. A key that this user used before gives the job of that time, unchanged.
 func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error) {
-	spec, err := p.fit(s.Spec)
+	r, err := p.draft(s)
 	if err != nil {
 		return nexus.Job{}, err
 	}
-	dir := spec.Workdir
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(s.Dir, dir)
-	}
-	if !filepath.IsAbs(dir) {
-		return nexus.Job{}, &nexus.Error{Code: nexus.CodeInvalid, Field: "workdir",
-			Message: "the directory that workdir is relative to was not sent", Hint: "send dir, or an absolute workdir"}
-	}
-	r := store.Record{
-		Job: nexus.Job{ID: newID(), Spec: spec, User: s.User, Submitted: p.Now(), Phase: nexus.Pending},
-		Kept: store.Kept{Workdir: filepath.Clean(dir), Env: s.Env, Notices: notices(spec),
-			Secrets: slices.Sorted(maps.Keys(s.Secrets))},
-	}
-	said := "Pending: submitted by " + s.User
+	spec, said := r.Job.Spec, "Pending: submitted by "+s.User
 	if s.Hold {
-		r.Job.HeldBy, said = s.User, said+", who holds it"
+		said += ", who holds it"
 	}
 	records := members(r)
 	for _, r := range records {
@@ -80,6 +67,45 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 		}
 	}
 	return given, err
+}
+
+// Draft is the job that a submit would make, or the first member of its array. Nothing is stored.
+func (p *Place) Draft(ctx context.Context, s api.Submission) (nexus.Job, error) {
+	r, err := p.draft(s)
+	if err != nil {
+		return nexus.Job{}, err
+	}
+	job := members(r)[0].Job
+	return job, p.store.Do(ctx, func(tx *store.Tx) error {
+		var err error
+		job.After, err = dependencies(tx, r.Job.Spec.After, s.User)
+		return err
+	})
+}
+
+// draft is the record of a submission; it is not written, and what it waits for is not resolved.
+func (p *Place) draft(s api.Submission) (store.Record, error) {
+	spec, err := p.fit(s.Spec)
+	if err != nil {
+		return store.Record{}, err
+	}
+	dir := spec.Workdir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.Dir, dir)
+	}
+	if !filepath.IsAbs(dir) {
+		return store.Record{}, &nexus.Error{Code: nexus.CodeInvalid, Field: "workdir",
+			Message: "the directory that workdir is relative to was not sent", Hint: "send dir, or an absolute workdir"}
+	}
+	r := store.Record{
+		Job: nexus.Job{ID: newID(), Spec: spec, User: s.User, Submitted: p.Now(), Phase: nexus.Pending},
+		Kept: store.Kept{Workdir: filepath.Clean(dir), Env: s.Env, Notices: notices(spec),
+			Secrets: slices.Sorted(maps.Keys(s.Secrets))},
+	}
+	if s.Hold {
+		r.Job.HeldBy = s.User
+	}
+	return r, nil
 }
 
 // insert writes a new job, and what it waits for.
