@@ -69,13 +69,26 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 
 // Submit makes the job durable. User is the daemon's to say: the submission's is not sent.
 func (c *Client) Submit(ctx context.Context, s Submission) (nexus.Job, error) {
+	var job nexus.Job
+	return job, c.submit(ctx, s, url.Values{}, &job)
+}
+
+// Forecast says what would become of a submission.
+func (c *Client) Forecast(ctx context.Context, s Submission) (nexus.Forecast, error) {
+	var f nexus.Forecast
+	return f, c.submit(ctx, s, url.Values{"dry_run": {"true"}}, &f)
+}
+
+func (c *Client) submit(ctx context.Context, s Submission, query url.Values, answer any) error {
 	spec, err := json.Marshal(s.Spec)
 	if err != nil {
-		return nexus.Job{}, fmt.Errorf("writing the job file: %w", err)
+		return fmt.Errorf("writing the job file: %w", err)
 	}
-	var job nexus.Job
+	if s.Hold {
+		query.Set("hold", "true")
+	}
 	body := submitBody{Job: spec, Dir: s.Dir, Env: s.Env, Secrets: s.Secrets}
-	return job, c.do(ctx, call{method: http.MethodPost, path: "/jobs", body: body, key: s.Key}, &job)
+	return c.do(ctx, call{method: http.MethodPost, path: "/jobs", query: query, body: body, key: s.Key}, answer)
 }
 
 // Job returns one job.
@@ -92,7 +105,7 @@ func (c *Client) List(ctx context.Context, f Filter) ([]JobView, error) {
 	if len(q["phase"]) > 1 {
 		q.Set("phase", strings.Join(q["phase"], ","))
 	}
-	for key, value := range map[string]string{"queue": f.Queue, "user": f.User, "name": f.Name, "before": f.Before} {
+	for key, value := range map[string]string{"queue": f.Queue, "user": f.User, "name": f.Name, "array": f.Array, "before": f.Before} {
 		if value != "" {
 			q.Set(key, value)
 		}
@@ -113,17 +126,27 @@ func (c *Client) Why(ctx context.Context, ref string) (nexus.Why, error) {
 }
 
 // Cancel stops a job for good.
-func (c *Client) Cancel(ctx context.Context, ref string) (nexus.Job, error) {
+func (c *Client) Cancel(ctx context.Context, ref string) (Changed, error) {
 	return c.change(ctx, http.MethodPost, jobPath(ref, "/cancel"), struct{}{})
 }
 
 // Requeue puts a job back in line.
-func (c *Client) Requeue(ctx context.Context, ref string) (nexus.Job, error) {
+func (c *Client) Requeue(ctx context.Context, ref string) (Changed, error) {
 	return c.change(ctx, http.MethodPost, jobPath(ref, "/requeue"), struct{}{})
 }
 
+// Hold keeps a job that waits from starting. Who holds it is the daemon's to say: by is not sent.
+func (c *Client) Hold(ctx context.Context, ref, _ string) (Changed, error) {
+	return c.change(ctx, http.MethodPost, jobPath(ref, "/hold"), struct{}{})
+}
+
+// Release lets a held job start.
+func (c *Client) Release(ctx context.Context, ref string) (Changed, error) {
+	return c.change(ctx, http.MethodPost, jobPath(ref, "/release"), struct{}{})
+}
+
 // SetPriority changes a job's priority.
-func (c *Client) SetPriority(ctx context.Context, ref string, p nexus.Priority) (nexus.Job, error) {
+func (c *Client) SetPriority(ctx context.Context, ref string, p nexus.Priority) (Changed, error) {
 	return c.change(ctx, http.MethodPatch, jobPath(ref, ""), patchBody{Priority: p.String()})
 }
 
@@ -139,7 +162,7 @@ func (c *Client) Queues(ctx context.Context) ([]QueueView, error) {
 	return list.Queues, err
 }
 
-func (c *Client) change(ctx context.Context, method, path string, body any) (job nexus.Job, err error) {
+func (c *Client) change(ctx context.Context, method, path string, body any) (job Changed, err error) {
 	return job, c.do(ctx, call{method: method, path: path, body: body}, &job)
 }
 

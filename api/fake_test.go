@@ -40,11 +40,18 @@ func (p *place) Submit(_ context.Context, s api.Submission) (nexus.Job, error) {
 		return p.find(id).Job, nil
 	}
 	job := nexus.Job{ID: fmt.Sprintf("%08x", len(p.jobs)+0xabc0000), Spec: s.Spec, User: s.User, Phase: nexus.Pending, Submitted: time.Now()}
+	if s.Hold {
+		job.HeldBy = s.User
+	}
 	p.subs = append(p.subs, s)
 	p.keys[s.Key] = job.ID
 	p.jobs = append(p.jobs, api.JobView{Job: job, Sentence: "it waits for 1 more GPU", Workdir: s.Dir})
 	p.tell(job.ID, "submitted")
 	return job, nil
+}
+
+func (p *place) Forecast(_ context.Context, s api.Submission) (nexus.Forecast, error) {
+	return nexus.Forecast{Evict: []nexus.Victim{{Job: "v1", Name: "victim"}}, Why: &nexus.Why{Job: s.Spec.Name, Phase: nexus.Pending}}, nil
 }
 
 // tell adds an event. The caller holds the lock.
@@ -63,16 +70,16 @@ func (p *place) find(ref string) *api.JobView {
 	return nil
 }
 
-func (p *place) change(ref string, how func(*api.JobView)) (nexus.Job, error) {
+func (p *place) change(ref string, how func(*api.JobView)) (api.Changed, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	j := p.find(ref)
 	if j == nil {
-		return nexus.Job{}, &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no job " + ref, Hint: "nexus ps -a lists all"}
+		return api.Changed{}, &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no job " + ref, Hint: "nexus ps -a lists all"}
 	}
 	how(j)
 	p.tell(j.ID, string(j.Phase))
-	return j.Job, nil
+	return api.Changed{Job: j.Job}, nil
 }
 
 func (p *place) Job(_ context.Context, ref string) (view api.JobView, err error) {
@@ -104,15 +111,23 @@ func (p *place) List(_ context.Context, f api.Filter) ([]api.JobView, error) {
 	return out, nil
 }
 
-func (p *place) Cancel(_ context.Context, ref string) (nexus.Job, error) {
+func (p *place) Cancel(_ context.Context, ref string) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.Phase = nexus.Cancelled })
 }
 
-func (p *place) Requeue(_ context.Context, ref string) (nexus.Job, error) {
+func (p *place) Requeue(_ context.Context, ref string) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.Phase = nexus.Pending })
 }
 
-func (p *place) SetPriority(_ context.Context, ref string, priority nexus.Priority) (nexus.Job, error) {
+func (p *place) Hold(_ context.Context, ref, by string) (api.Changed, error) {
+	return p.change(ref, func(j *api.JobView) { j.HeldBy = by })
+}
+
+func (p *place) Release(_ context.Context, ref string) (api.Changed, error) {
+	return p.change(ref, func(j *api.JobView) { j.HeldBy = "" })
+}
+
+func (p *place) SetPriority(_ context.Context, ref string, priority nexus.Priority) (api.Changed, error) {
 	return p.change(ref, func(j *api.JobView) { j.Spec.Priority = priority })
 }
 

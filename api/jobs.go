@@ -3,13 +3,15 @@ package api
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"ainexus.io/nexus"
 )
 
 // Jobs is what the API asks of the place where jobs run. A ref is a job's id, a unique prefix of it of at
-// least four characters, or a name: then the newest job of that name that is not over, else the newest.
+// least four characters, or a name: then the newest job of that name that is not over, else the newest. The id
+// or name of an array means its members: all of them for [Control], else the first that waits or runs.
 // Errors are [nexus.Error].
 type Jobs interface {
 	// Submit makes the job durable before it returns.
@@ -19,11 +21,22 @@ type Jobs interface {
 	List(ctx context.Context, f Filter) ([]JobView, error)
 }
 
+// Changed is a job as it stands after a change. Where the reference meant an array, the change was for all its members
+// that allow it, and this is the first of them.
+type Changed struct {
+	nexus.Job
+	// Members is how many members of an array were changed; 0 for a single job.
+	Members int `json:"members,omitempty"`
+}
+
 // Control changes what a job does. The change is durable when the call returns; the job follows.
 type Control interface {
-	Cancel(ctx context.Context, ref string) (nexus.Job, error)
-	Requeue(ctx context.Context, ref string) (nexus.Job, error)
-	SetPriority(ctx context.Context, ref string, p nexus.Priority) (nexus.Job, error)
+	Cancel(ctx context.Context, ref string) (Changed, error)
+	Requeue(ctx context.Context, ref string) (Changed, error)
+	SetPriority(ctx context.Context, ref string, p nexus.Priority) (Changed, error)
+	// Hold keeps a Pending job from starting until it is released; by is who asks.
+	Hold(ctx context.Context, ref, by string) (Changed, error)
+	Release(ctx context.Context, ref string) (Changed, error)
 }
 
 // Fleet tells what the place has.
@@ -45,6 +58,11 @@ type Streams interface {
 // FromNow, as the event to go on after, leaves out all that happened before.
 const FromNow = ^uint64(0)
 
+// Forecaster says what would become of a submission. Nothing is stored.
+type Forecaster interface {
+	Forecast(ctx context.Context, s Submission) (nexus.Forecast, error)
+}
+
 // Explainer says why jobs wait. The engine is one.
 type Explainer interface {
 	Why(ctx context.Context, id string) (nexus.Why, error)
@@ -60,6 +78,8 @@ type Submission struct {
 	// Secrets holds the values behind `from: env:NAME`, by NAME. They are kept in memory only.
 	Secrets map[string]string
 	User    string
+	// Hold has the job wait until it is released.
+	Hold bool
 	// Key makes a repeated submit return the first one's job; empty: none.
 	Key string
 }
@@ -69,7 +89,8 @@ type Filter struct {
 	Phases []nexus.Phase
 	Queue  string
 	User   string
-	Name   string
+	Name   string // of a job, or of its array
+	Array  string // id
 	// Live leaves out jobs that are over.
 	Live bool
 	// Limit bounds the number of jobs; 0 means 200.
@@ -96,6 +117,11 @@ type JobView struct {
 	LogDir string `json:"log_dir,omitempty"`
 	// Notices say what of the job file has no effect here.
 	Notices []string `json:"notices,omitempty"`
+}
+
+// For reports whether the job only answers for an array that the reference means.
+func (v JobView) For(array string) bool {
+	return v.Member != nil && array != v.Spec.Name && !strings.HasPrefix(v.ID, array)
 }
 
 // NodeView is a node, its devices as they are now and who is on it.

@@ -53,11 +53,37 @@ func TestAJobGoesRound(t *testing.T) {
 	if got, err := d.client.SetPriority(ctx, "mnist", nexus.Low); err != nil || got.Spec.Priority != nexus.Low {
 		t.Errorf("priority: %+v, %v", got, err)
 	}
+	if got, err := d.client.Hold(ctx, "mnist", "somebody else"); err != nil || got.HeldBy != "owner" {
+		t.Errorf("hold: %+v, %v", got, err)
+	}
+	if got, err := d.client.Release(ctx, "mnist"); err != nil || got.HeldBy != "" {
+		t.Errorf("release: %+v, %v", got, err)
+	}
 	if got, err := d.client.Cancel(ctx, "mnist"); err != nil || got.Phase != nexus.Cancelled {
 		t.Errorf("cancel: %+v, %v", got, err)
 	}
 	if got, err := d.client.Requeue(ctx, "mnist"); err != nil || got.Phase != nexus.Pending {
 		t.Errorf("requeue: %+v, %v", got, err)
+	}
+}
+
+// A dry run says what would be, and submits nothing.
+func TestADryRun(t *testing.T) {
+	d := newDaemon(t)
+	f, err := d.client.Forecast(testContext(t), api.Submission{Spec: parse(t, "{name: later, run: a}"), Dir: "/"})
+	if err != nil || f.Why == nil || f.Why.Job != "later" || len(f.Evict) != 1 || f.Evict[0].Name != "victim" {
+		t.Errorf("the forecast is %+v, %v", f, err)
+	}
+	if len(d.place.jobs) != 0 {
+		t.Errorf("a dry run submitted %+v", d.place.jobs)
+	}
+	response, err := d.tcp("POST", "/api/v1/jobs?dry_run=true&dir=/", `{"run": "a"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.Header.Get("Location") != "" {
+		t.Errorf("it answers %s with Location %q", response.Status, response.Header.Get("Location"))
 	}
 }
 

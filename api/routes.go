@@ -70,6 +70,7 @@ func newConfig() huma.Config {
 		reflect.TypeFor[nexus.CPU]():      reflect.TypeFor[cpuSchema](),
 		reflect.TypeFor[nexus.GPUCount](): reflect.TypeFor[gpuCountSchema](),
 		reflect.TypeFor[nexus.Range]():    reflect.TypeFor[rangeSchema](),
+		reflect.TypeFor[nexus.Array]():    reflect.TypeFor[arraySchema](),
 		reflect.TypeFor[nexus.Command]():  reflect.TypeFor[commandSchema](),
 		reflect.TypeFor[nexus.EnvValue](): reflect.TypeFor[envSchema](),
 		reflect.TypeFor[nexus.Duration](): reflect.TypeFor[durationSchema](),
@@ -111,7 +112,8 @@ type listQuery struct {
 	Phases []string `query:"phase" enum:"Pending,Starting,Running,Stopping,Succeeded,Failed,Cancelled" doc:"only jobs in one of these phases, separated by commas"`
 	Queue  string   `query:"queue"`
 	User   string   `query:"user"`
-	Name   string   `query:"name"`
+	Name   string   `query:"name" doc:"of a job or of its array"`
+	Array  string   `query:"array" doc:"only members of the array with this id"`
 	Live   bool     `query:"live" doc:"leave out jobs that are over"`
 	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"200"`
 	Before string   `query:"before" doc:"the next of the page before: go on after that job"`
@@ -120,7 +122,7 @@ type listQuery struct {
 func (s *Server) addJobs(api huma.API) {
 	list := operation(http.MethodGet, "/jobs", "list-jobs", "List jobs, newest first")
 	huma.Register(api, list, func(ctx context.Context, q *listQuery) (*body[JobList], error) {
-		f := Filter{Queue: q.Queue, User: q.User, Name: q.Name, Live: q.Live, Limit: q.Limit, Before: q.Before}
+		f := Filter{Queue: q.Queue, User: q.User, Name: q.Name, Array: q.Array, Live: q.Live, Limit: q.Limit, Before: q.Before}
 		for _, phase := range q.Phases {
 			f.Phases = append(f.Phases, nexus.Phase(phase))
 		}
@@ -164,19 +166,27 @@ func over(job nexus.Job) string {
 
 func (s *Server) addControl(api huma.API) {
 	cancel := operation(http.MethodPost, "/jobs/{ref}/cancel", "cancel-job", "Cancel a job; one that runs may save its work first")
-	huma.Register(api, cancel, func(ctx context.Context, in *jobRef) (*body[nexus.Job], error) {
+	huma.Register(api, cancel, func(ctx context.Context, in *jobRef) (*body[Changed], error) {
 		return changed(s.deps.Control.Cancel(ctx, in.Ref))
 	})
 	requeue := operation(http.MethodPost, "/jobs/{ref}/requeue", "requeue-job", "Put a job back in line")
-	huma.Register(api, requeue, func(ctx context.Context, in *jobRef) (*body[nexus.Job], error) {
+	huma.Register(api, requeue, func(ctx context.Context, in *jobRef) (*body[Changed], error) {
 		return changed(s.deps.Control.Requeue(ctx, in.Ref))
+	})
+	hold := operation(http.MethodPost, "/jobs/{ref}/hold", "hold-job", "Keep a job that waits from starting until it is released")
+	huma.Register(api, hold, func(ctx context.Context, in *jobRef) (*body[Changed], error) {
+		return changed(s.deps.Control.Hold(ctx, in.Ref, userOf(ctx)))
+	})
+	release := operation(http.MethodPost, "/jobs/{ref}/release", "release-job", "Let a held job start")
+	huma.Register(api, release, func(ctx context.Context, in *jobRef) (*body[Changed], error) {
+		return changed(s.deps.Control.Release(ctx, in.Ref))
 	})
 	patch := operation(http.MethodPatch, "/jobs/{ref}", "change-job", "Change a job's priority")
 	type patchInput struct {
 		Ref  string `path:"ref" maxLength:"256"`
 		Body patchBody
 	}
-	huma.Register(api, patch, func(ctx context.Context, in *patchInput) (*body[nexus.Job], error) {
+	huma.Register(api, patch, func(ctx context.Context, in *patchInput) (*body[Changed], error) {
 		var p nexus.Priority
 		if err := p.UnmarshalText([]byte(in.Body.Priority)); err != nil {
 			return nil, problemOf(&nexus.Error{Code: nexus.CodeInvalid, Field: "priority", Message: err.Error()})
@@ -186,7 +196,10 @@ func (s *Server) addControl(api huma.API) {
 }
 
 // changed is reply for a job.
-func changed(job nexus.Job, err error) (*body[nexus.Job], error) { return reply(shown(job), err) }
+func changed(c Changed, err error) (*body[Changed], error) {
+	c.Job = shown(c.Job)
+	return reply(c, err)
+}
 
 // shown is a job as others may see it.
 func shown(job nexus.Job) nexus.Job {

@@ -10,6 +10,7 @@ type (
 	cpuSchema      struct{}
 	gpuCountSchema struct{}
 	rangeSchema    struct{}
+	arraySchema    struct{}
 	commandSchema  struct{}
 	envSchema      struct{}
 	durationSchema struct{}
@@ -35,6 +36,10 @@ func (gpuCountSchema) Schema(huma.Registry) *huma.Schema {
 func (rangeSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeInteger}, {Type: huma.TypeString}},
 		Description: "a number of nodes, or a range such as 2..4"}
+}
+
+func (arraySchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Description: "indices, such as 0-15, 0,3,7 or 0-10:2, and %n for n at a time: 0-15%4"}
 }
 
 func (commandSchema) Schema(huma.Registry) *huma.Schema {
@@ -72,6 +77,9 @@ func describe(doc *huma.OpenAPI) {
 		if schema := schemas[name]; schema != nil {
 			schema.Required = nil
 		}
+	}
+	if after := schemas["After"]; after != nil {
+		after.Required = []string{"job"}
 	}
 	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":  {Type: "http", Scheme: "bearer", Description: "what `nexus token` prints; not needed over the unix socket"},

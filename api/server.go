@@ -19,11 +19,12 @@ import (
 
 // Deps are the rooms that answer requests.
 type Deps struct {
-	Jobs      Jobs
-	Control   Control
-	Fleet     Fleet
-	Streams   Streams
-	Explainer Explainer
+	Jobs       Jobs
+	Control    Control
+	Fleet      Fleet
+	Streams    Streams
+	Explainer  Explainer
+	Forecaster Forecaster
 	// Metrics answers /metrics; nil: there are none.
 	Metrics http.Handler
 	// Page answers every path that is not the API's; nil: there is none.

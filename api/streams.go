@@ -50,7 +50,7 @@ func (s *Server) addStreams(api huma.API) {
 	logs.Responses["200"] = &huma.Response{Description: "lines of text", Content: map[string]*huma.MediaType{
 		"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	huma.Register(api, logs, func(ctx context.Context, q *logsQuery) (*huma.StreamResponse, error) {
-		job, err := s.deps.Jobs.Job(ctx, q.Ref)
+		job, err := s.single(ctx, q.Ref)
 		if err != nil {
 			return nil, problemOf(err)
 		}
@@ -62,7 +62,7 @@ func (s *Server) addStreams(api huma.API) {
 	huma.Register(api, events, func(ctx context.Context, q *eventsQuery) (*huma.StreamResponse, error) {
 		id := ""
 		if q.Job != "" {
-			job, err := s.deps.Jobs.Job(ctx, q.Job)
+			job, err := s.single(ctx, q.Job)
 			if err != nil {
 				return nil, problemOf(err)
 			}
@@ -70,6 +70,16 @@ func (s *Server) addStreams(api huma.API) {
 		}
 		return &huma.StreamResponse{Body: func(hc huma.Context) { s.streamEvents(hc, id, q) }}, nil
 	})
+}
+
+// single finds one job: what grows of an array is read member by member.
+func (s *Server) single(ctx context.Context, ref string) (JobView, error) {
+	job, err := s.deps.Jobs.Job(ctx, ref)
+	if err == nil && job.For(ref) {
+		err = &nexus.Error{Code: nexus.CodeAmbiguous, Message: fmt.Sprintf("%q is an array of jobs", ref),
+			Hint: "name one of its members, such as " + job.Spec.Name}
+	}
+	return job, err
 }
 
 // flusher sends each write on its way at once. Over TCP a reader that takes nothing is cut off.

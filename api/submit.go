@@ -18,13 +18,16 @@ import (
 type submitInput struct {
 	Key     string `header:"Idempotency-Key" maxLength:"128" doc:"a submit with the same key returns the first one's job"`
 	Dir     string `query:"dir" doc:"the absolute directory that workdir is relative to, where the body is the job file itself"`
+	Hold    bool   `query:"hold" doc:"the job waits until it is released"`
+	DryRun  bool   `query:"dry_run" doc:"submit nothing: say what would become of the job"`
 	RawBody []byte `contentType:"application/json"`
 }
 
-// submitOutput is the job, made durable.
+// submitOutput is the job, made durable, or with dry_run what would become of it.
 type submitOutput struct {
+	Status   int
 	Location string `header:"Location"`
-	Body     nexus.Job
+	Body     any    // nexus.Job or nexus.Forecast
 }
 
 func (s *Server) addSubmit(api huma.API) {
@@ -46,23 +49,35 @@ func (s *Server) addSubmit(api huma.API) {
 			},
 		}}},
 	}}}
+	answer := func(what string, of reflect.Type, name string) *huma.Response {
+		return &huma.Response{Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: schemas.Schema(of, true, name)}}}
+	}
+	op.Responses["201"] = answer("the job, or the first member of an array, made durable", reflect.TypeFor[nexus.Job](), "Job")
+	op.Responses["200"] = answer("with dry_run: what would become of it", reflect.TypeFor[nexus.Forecast](), "Forecast")
 	huma.Register(api, op, func(ctx context.Context, in *submitInput) (*submitOutput, error) {
 		sub, err := readSubmission(in)
 		if err != nil {
 			return nil, problemOf(err)
 		}
 		sub.User, sub.Key = userOf(ctx), in.Key
+		if in.DryRun {
+			forecast, err := s.deps.Forecaster.Forecast(ctx, sub)
+			if err != nil {
+				return nil, problemOf(err)
+			}
+			return &submitOutput{Status: http.StatusOK, Body: forecast}, nil
+		}
 		job, err := s.deps.Jobs.Submit(ctx, sub)
 		if err != nil {
 			return nil, problemOf(err)
 		}
-		return &submitOutput{Location: Prefix + "/jobs/" + job.ID, Body: shown(job)}, nil
+		return &submitOutput{Status: http.StatusCreated, Location: Prefix + "/jobs/" + job.ID, Body: shown(job)}, nil
 	})
 }
 
 // readSubmission takes a job file as it is, or wrapped as {"job": ...}.
 func readSubmission(in *submitInput) (Submission, error) {
-	sub := Submission{Dir: in.Dir}
+	sub := Submission{Dir: in.Dir, Hold: in.Hold}
 	document := in.RawBody
 	var keys map[string]json.RawMessage
 	if json.Unmarshal(in.RawBody, &keys) == nil && keys["job"] != nil {

@@ -6,6 +6,7 @@ import (
 
 	"ainexus.io/api"
 	"ainexus.io/cluster/local"
+	"ainexus.io/engine"
 	"ainexus.io/metrics"
 	"ainexus.io/nexus"
 )
@@ -52,7 +53,7 @@ func (t *lateTally) Ended(job nexus.Job, cause nexus.Cause, charged int) {
 // explained adds to waiting jobs what only the planner can say: why, in words, and until when.
 type explained struct {
 	*local.Place
-	why api.Explainer
+	why *engine.Engine
 }
 
 // maxExplained bounds the waiting jobs of a list that are explained.
@@ -80,12 +81,21 @@ func (e explained) List(ctx context.Context, f api.Filter) ([]api.JobView, error
 	return views, err
 }
 
+// Forecast says what would become of a submission.
+func (e explained) Forecast(ctx context.Context, s api.Submission) (nexus.Forecast, error) {
+	job, err := e.Draft(ctx, s)
+	if err != nil {
+		return nexus.Forecast{}, err
+	}
+	return e.why.Forecast(ctx, job)
+}
+
 // explain asks the planner. What it does not know yet is left open.
 func (e explained) explain(ctx context.Context, v *api.JobView) {
 	if v.Phase != nexus.Pending {
 		return
 	}
-	why, err := e.why.Why(ctx, v.ID)
+	why, err := e.why.Brief(ctx, v.ID)
 	if err != nil || why.Phase != v.Phase { // it has moved on meanwhile
 		return
 	}

@@ -61,15 +61,30 @@ func (p *program) cancelCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if job.Phase == nexus.Stopping {
-					_, err = fmt.Fprintf(p.out, "%s (%s) is stopping%s\n", title(job), job.ID, grace(job.Spec))
-					return err
+				switch {
+				case job.Members > 0:
+					return p.changed(job, "cancelled; those that run may save their work")
+				case job.Phase == nexus.Stopping:
+					return p.changed(job, "stopping"+grace(job.Spec))
 				}
-				_, err = fmt.Fprintf(p.out, "%s (%s) is cancelled\n", title(job), job.ID)
-				return err
+				return p.changed(job, "cancelled")
 			})
 		},
 	})
+}
+
+// changed says what became of a job, or of the members of an array.
+func (p *program) changed(job api.Changed, what string) error {
+	text := fmt.Sprintf("%s (%s) is %s", title(job.Job), job.ID, what)
+	if m := job.Member; m != nil && job.Members > 0 {
+		verb := "are"
+		if job.Members == 1 {
+			verb = "is"
+		}
+		text = fmt.Sprintf("%s (%s): %s %s %s", clean(m.Name), m.Array, count(job.Members, "member"), verb, what)
+	}
+	_, err := fmt.Fprintln(p.out, text)
+	return err
 }
 
 // grace says how long a job may take to save its work.
@@ -90,8 +105,7 @@ func (p *program) requeueCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(p.out, "%s (%s) is back in line\n", title(job), job.ID)
-				return err
+				return p.changed(job, "back in line")
 			})
 		},
 	})
@@ -119,7 +133,10 @@ func (p *program) prioCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "%s (%s) has priority %s\n", title(job), job.ID, job.Spec.Priority)
+			if job.Members > 0 {
+				return p.changed(job, "of priority "+job.Spec.Priority.String())
+			}
+			_, err = fmt.Fprintf(p.out, "%s (%s) has priority %s\n", title(job.Job), job.ID, job.Spec.Priority)
 			return err
 		},
 	}

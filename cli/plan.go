@@ -136,7 +136,11 @@ func outcome(view api.JobView) []string {
 		}
 		lines = append(lines, text)
 	case nexus.Cancelled:
-		lines = append(lines, title(view.Job)+" was cancelled")
+		text := title(view.Job) + " was cancelled"
+		if r != nil && r.Cause == nexus.CauseAfter {
+			text += ": " + clean(r.Message)
+		}
+		lines = append(lines, text)
 	default:
 		return []string{title(view.Job) + " is " + string(view.Phase)}
 	}

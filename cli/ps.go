@@ -16,7 +16,7 @@ import (
 
 func (p *program) psCommand() *cobra.Command {
 	var f api.Filter
-	var all, watch bool
+	var all, watch, single bool
 	var phases []string
 	cmd := &cobra.Command{
 		Use: "ps [NAME]", Aliases: []string{"jobs"}, Short: "List jobs: those that wait or run, or all with -a",
@@ -38,13 +38,14 @@ func (p *program) psCommand() *cobra.Command {
 				return err
 			}
 			if watch {
-				return p.watchJobs(cmd.Context(), client, f)
+				return p.watchJobs(cmd.Context(), client, f, single)
 			}
-			return p.listJobs(cmd.Context(), client, f)
+			return p.listJobs(cmd.Context(), client, f, single)
 		},
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "also jobs that are over")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and print again whenever something changes")
+	cmd.Flags().BoolVar(&single, "members", false, "a line for each member of an array")
 	cmd.Flags().StringVarP(&f.Queue, "queue", "q", "", "only jobs of this queue")
 	cmd.Flags().StringVarP(&f.User, "user", "u", "", "only jobs of this user")
 	cmd.Flags().StringSliceVar(&phases, "phase", nil, "only jobs in this state; can be repeated")
@@ -63,12 +64,12 @@ func phaseOf(text string) (nexus.Phase, bool) {
 }
 
 // listJobs prints one list. Live jobs are all of them: their number is what a person needs to see.
-func (p *program) listJobs(ctx context.Context, client *api.Client, f api.Filter) error {
+func (p *program) listJobs(ctx context.Context, client *api.Client, f api.Filter, single bool) error {
 	jobs, err := everyJob(ctx, client, f)
 	if err != nil {
 		return err
 	}
-	return p.printJobs(jobs, f)
+	return p.printJobs(jobs, f, single)
 }
 
 // everyJob goes through the pages.
@@ -96,7 +97,7 @@ func everyJob(ctx context.Context, client *api.Client, f api.Filter) ([]api.JobV
 	}
 }
 
-func (p *program) printJobs(jobs []api.JobView, f api.Filter) error {
+func (p *program) printJobs(jobs []api.JobView, f api.Filter, single bool) error {
 	if jobs == nil {
 		jobs = []api.JobView{}
 	}
@@ -114,12 +115,17 @@ func (p *program) printJobs(jobs []api.JobView, f api.Filter) error {
 	if wide {
 		heading = append(heading, "ID", "USER", "QUEUE", "ATTEMPT", "RESTARTS", "PROGRESS")
 	}
-	rows := make([][]string, len(jobs))
-	for i, j := range jobs {
-		rows[i] = []string{title(j.Job), string(j.Spec.Type), j.Spec.Priority.String(), string(j.Phase),
+	lines := compact(jobs)
+	if single {
+		lines = each(jobs)
+	}
+	rows := make([][]string, len(lines))
+	for i, line := range lines {
+		j := line.JobView
+		rows[i] = []string{line.title, string(j.Spec.Type), j.Spec.Priority.String(), string(j.Phase),
 			gpusOf(j.Job), memoryOf(j.Job), reasonOf(j), eta(j.ETA, time.Now())}
 		if wide {
-			rows[i] = append(rows[i], j.ID, j.User, j.Spec.Queue, strconv.Itoa(j.Attempt),
+			rows[i] = append(rows[i], line.id, j.User, j.Spec.Queue, strconv.Itoa(j.Attempt),
 				fmt.Sprintf("%d/%d", j.RestartsUsed, j.Spec.Restart.Max), progressOf(j))
 		}
 	}
@@ -133,7 +139,7 @@ func (p *program) printJobs(jobs []api.JobView, f api.Filter) error {
 }
 
 // watchJobs prints the list whenever something happened, and every two seconds on a terminal, where it stays in place.
-func (p *program) watchJobs(ctx context.Context, client *api.Client, f api.Filter) error {
+func (p *program) watchJobs(ctx context.Context, client *api.Client, f api.Filter, single bool) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	events, err := client.Events(ctx, api.FromNow)
@@ -146,7 +152,7 @@ func (p *program) watchJobs(ctx context.Context, client *api.Client, f api.Filte
 		if p.terminal && p.output == "" || p.terminal && p.output == "wide" {
 			fmt.Fprint(p.out, "\x1b[H\x1b[2J")
 		}
-		if err := p.listJobs(ctx, client, f); err != nil {
+		if err := p.listJobs(ctx, client, f, single); err != nil {
 			return quiet(ctx, err)
 		}
 		for again := false; !again; {
@@ -217,7 +223,7 @@ func reasonOf(j api.JobView) string {
 		return string(j.Stop)
 	case j.Phase.Live() && j.Status != nil && j.Status.State != nexus.AgentRunning:
 		return string(j.Status.State)
-	case j.Phase == nexus.Failed && j.Result != nil:
+	case j.Result != nil && (j.Phase == nexus.Failed || j.Result.Cause == nexus.CauseAfter && j.Phase == nexus.Cancelled):
 		return j.Result.Message
 	}
 	return ""

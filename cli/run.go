@@ -28,7 +28,7 @@ func (p *program) runCommand() *cobra.Command {
 			signals := make(chan os.Signal, 2)
 			signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 			defer signal.Stop(signals)
-			view, client, err := p.submit(cmd.Context(), file, "")
+			view, client, err := p.submit(cmd.Context(), file, submitFlags{one: !detach})
 			if err != nil {
 				return err
 			}

@@ -13,12 +13,16 @@ import (
 
 func (p *program) submitCommand() *cobra.Command {
 	var file fileFlags
-	var key string
+	var how submitFlags
+	var dry bool
 	cmd := &cobra.Command{
 		Use: "submit FILE", Short: "Submit a job and return", Example: "  nexus submit job.yaml --set priority=high",
 		Args: file.args,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			view, _, err := p.submit(cmd.Context(), file, key)
+			if dry {
+				return p.dryRun(cmd.Context(), file, how)
+			}
+			view, _, err := p.submit(cmd.Context(), file, how)
 			if err != nil {
 				return err
 			}
@@ -26,22 +30,26 @@ func (p *program) submitCommand() *cobra.Command {
 		},
 	}
 	file.add(cmd)
-	cmd.Flags().StringVar(&key, "key", "", "a repeated submit with the same key returns the first one's job")
+	cmd.Flags().StringVar(&how.key, "key", "", "a repeated submit with the same key returns the first one's job")
+	cmd.Flags().BoolVar(&how.hold, "hold", false, "the job waits until nexus release")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "submit nothing: show where the job would go, when, and who would be stopped for it")
 	p.outputFlag(cmd, "json", "yaml", "name")
 	return cmd
 }
 
+// submitFlags say how a job is submitted.
+type submitFlags struct {
+	key  string
+	hold bool
+	one  bool // an array is refused: it is to be followed
+}
+
 // submit reads, captures and hands over. The job is durable when it returns.
-func (p *program) submit(ctx context.Context, file fileFlags, key string) (api.JobView, *api.Client, error) {
-	job, err := p.readJob(file)
+func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (api.JobView, *api.Client, error) {
+	job, s, err := p.prepare(file, how)
 	if err != nil {
 		return api.JobView{}, nil, err
 	}
-	s, err := p.submission(job)
-	if err != nil {
-		return api.JobView{}, nil, err
-	}
-	s.Key = key
 	client, err := p.ensure(ctx)
 	if err != nil {
 		return api.JobView{}, nil, err
@@ -61,12 +69,39 @@ func (p *program) submit(ctx context.Context, file fileFlags, key string) (api.J
 	return view, client, nil
 }
 
+// prepare reads the file and captures what the job inherits.
+func (p *program) prepare(file fileFlags, how submitFlags) (readJob, api.Submission, error) {
+	job, err := p.readJob(file)
+	if err != nil {
+		return job, api.Submission{}, err
+	}
+	if how.one && !job.spec.Array.IsZero() {
+		return job, api.Submission{}, &exit{code: exitUsage, err: &nexus.Error{Code: nexus.CodeInvalid,
+			Message: "run follows one job, and array makes several", Hint: "nexus submit it, then nexus wait " + job.spec.Name}}
+	}
+	s, err := p.submission(job)
+	s.Key, s.Hold = how.key, how.hold
+	return job, s, err
+}
+
 func (p *program) submitted(view api.JobView) error {
 	if ok, err := p.document(view); ok {
 		return err
 	}
 	if p.output == "name" {
-		_, err := fmt.Fprintln(p.out, view.ID)
+		id := view.ID
+		if view.Member != nil {
+			id = view.Member.Array
+		}
+		_, err := fmt.Fprintln(p.out, id)
+		return err
+	}
+	if m := view.Member; m != nil {
+		limit := ""
+		if m.AtOnce > 0 {
+			limit = fmt.Sprintf(", %d at once", m.AtOnce)
+		}
+		_, err := fmt.Fprintf(p.out, "submitted %s as array %s: %s%s\n", clean(m.Name), m.Array, count(m.Size, "member"), limit)
 		return err
 	}
 	_, err := fmt.Fprintf(p.out, "submitted %s as %s%s\n", title(view.Job), view.ID, waiting(view))

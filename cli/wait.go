@@ -16,7 +16,7 @@ import (
 func (p *program) waitCommand() *cobra.Command {
 	var patience time.Duration
 	cmd := &cobra.Command{
-		Use: "wait JOB...", Short: "Wait until jobs are over; exit with the job's exit code",
+		Use: "wait JOB...", Short: "Wait until jobs, or all members of arrays, are over; exit with the job's exit code",
 		Args: jobArgs(1, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -44,13 +44,13 @@ func (p *program) waitCommand() *cobra.Command {
 // waitAll waits for one after the other and exits with the first code that is not 0.
 func (p *program) waitAll(ctx context.Context, client *api.Client, refs []string) error {
 	// A name may come to mean another job while we wait: ids do not.
-	ids := make([]string, len(refs))
-	for i, ref := range refs {
-		view, err := client.Job(ctx, ref)
+	var ids []string
+	for _, ref := range refs {
+		these, err := meant(ctx, client, ref)
 		if err != nil {
 			return err
 		}
-		ids[i] = view.ID
+		ids = append(ids, these...)
 	}
 	var first error
 	for _, id := range ids {

@@ -178,20 +178,42 @@ func (e *Engine) tell(c nexus.Cycle) {
 // Why answers why a job waits, with a fix that was tried and a date if there can be one. Errors are
 // [nexus.Error].
 func (e *Engine) Why(ctx context.Context, id string) (nexus.Why, error) {
+	explainer, err := e.explain(ctx)
+	if err != nil {
+		return nexus.Why{}, err
+	}
+	return explainer.Why(id)
+}
+
+// Brief is Why without a fix, for whoever asks about many jobs.
+func (e *Engine) Brief(ctx context.Context, id string) (nexus.Why, error) {
+	explainer, err := e.explain(ctx)
+	if err != nil {
+		return nexus.Why{}, err
+	}
+	return explainer.Brief(id)
+}
+
+// Forecast is what would become of a job that is not submitted yet. Nothing follows from asking.
+func (e *Engine) Forecast(ctx context.Context, job nexus.Job) (nexus.Forecast, error) {
+	explainer, err := e.explain(ctx)
+	if err != nil {
+		return nexus.Forecast{}, err
+	}
+	return sched.WouldPlace(explainer.Snapshot(), e.policy, job), nil
+}
+
+// explain is the explanation of the last cycle, made when somebody first asks for it.
+func (e *Engine) explain(ctx context.Context) (*sched.Explainer, error) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if !e.primed {
-		e.mu.Unlock()
-		return nexus.Why{}, &nexus.Error{Code: nexus.CodeUnavailable, Message: "the planner has not looked yet", Hint: "ask again in a second"}
+		return nil, &nexus.Error{Code: nexus.CodeUnavailable, Message: "the planner has not looked yet", Hint: "ask again in a second"}
 	}
 	if e.explainer == nil {
 		e.explainer = sched.Explain(e.planner.Snapshot(), e.policy)
 	}
-	explainer := e.explainer
-	e.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nexus.Why{}, err
-	}
-	return explainer.Why(id)
+	return e.explainer, ctx.Err()
 }
 
 func due(wake, now time.Time) bool { return !wake.IsZero() && !now.Before(wake) }

@@ -23,6 +23,11 @@ func seatEnv(o nexus.Order, base map[string]string, bare bool) map[string]string
 		unlessSet(env, "WANDB_RUN_ID", o.Job)
 		unlessSet(env, "WANDB_RESUME", "allow")
 	}
+	if m := o.Member; m != nil {
+		env["NEXUS_ARRAY_ID"] = m.Array
+		env["NEXUS_ARRAY_INDEX"] = strconv.Itoa(m.Index)
+		env["NEXUS_ARRAY_SIZE"] = strconv.Itoa(m.Size)
+	}
 	if o.Seat.Share > 0 {
 		env["NEXUS_GPU_MEMORY_MIB"] = strconv.FormatInt(int64(o.Seat.Share), 10)
 	}

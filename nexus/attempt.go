@@ -25,6 +25,7 @@ const (
 	CauseCancel  Cause = "cancel"  // the user stopped it
 	CauseTimeout Cause = "timeout" // Spec.MaxDuration is over
 	CauseSetup   Cause = "setup"   // setup failed, or the program could not be started
+	CauseAfter   Cause = "after"   // a job that had to succeed first did not
 )
 
 // Charged reports whether the budget pays for a restart after this cause.
@@ -41,6 +42,7 @@ type Order struct {
 	Workdir      string            `json:"workdir"` // absolute
 	Env          map[string]string `json:"env"`     // captured at submit; Spec.Env comes on top
 	RestartsLeft int               `json:"restarts_left"`
+	Member       *Member           `json:"member,omitempty"` // of an array
 	// Limits says whether memory and CPU limits are to be put on a cgroup where that can be done.
 	Limits bool `json:"limits"`
 }

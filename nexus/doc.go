@@ -5,6 +5,7 @@
 //
 //   - Job: what a user asks for, once; it has a [Spec], a [Phase] and a budget of restarts.
 //   - Spec: the job file, the REST body and the spec of the Kubernetes resource: one document.
+//   - Array: a job file that is submitted once per index; its Members are jobs of their own.
 //   - Gang: the workers of a job, which start together or not at all; Min..Max nodes when elastic.
 //   - Worker: one process of a gang, with Rank, LocalRank and WorldSize.
 //   - Agent: supervises the workers of one job on one node.

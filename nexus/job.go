@@ -27,6 +27,12 @@ type Job struct {
 	Finished time.Time `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from being placed.
 	NotBefore time.Time `json:"not_before,omitzero"`
+	// HeldBy is the user who keeps a Pending job from starting until it is released; empty: nobody does.
+	HeldBy string `json:"held_by,omitempty"`
+	// After are the jobs that have to be over before it may start, as Spec.After was resolved at submit.
+	After []Dependency `json:"after,omitempty"`
+	// Member is its place in an array; nil: it is none's.
+	Member *Member `json:"member,omitempty"`
 	// Stop is what was asked of a Stopping job.
 	Stop StopKind `json:"stop,omitempty"`
 	// StopFor is whom a preempted job yields to while it stops: [Eviction].For.

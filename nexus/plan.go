@@ -65,13 +65,14 @@ type Hold struct {
 // Reason is why a job waits: a code and the exact shortfall. It is comparable.
 type Reason struct {
 	Code ReasonCode `json:"code"`
-	// Resource is what is short: "gpus", "gpu_memory", "cpu", "memory", "nodes".
+	// Resource is what is short: "gpus", "gpu_memory", "cpu", "memory", "nodes"; for [WaitAfter] the ending that is
+	// awaited: "success", "any".
 	Resource string `json:"resource,omitempty"`
-	Need     int64  `json:"need,omitempty"` // GPUs, MiB or thousandths of a CPU
-	Have     int64  `json:"have,omitempty"` // the most that any one node offers
+	Need     int64  `json:"need,omitempty"` // GPUs, MiB or thousandths of a CPU; jobs for [WaitAfter] and [WaitArray]
+	Have     int64  `json:"have,omitempty"` // the most that any one node offers; of the jobs, those that are over or run
 	Node     string `json:"node,omitempty"` // the node that offers it
 	Job      string `json:"job,omitempty"`  // the job that stands in the way
-	// Queue is whose limit holds the job, User whose in it, and Cohort the parent whose pool is short
+	// Queue is whose limit holds the job, User whose in it (or who holds the job), and Cohort the parent whose pool is short
 	// where it is not the queue's own limit. Model is what of the quota is meant; empty: all GPUs.
 	Queue  string `json:"queue,omitempty"`
 	Cohort string `json:"cohort,omitempty"`
@@ -100,6 +101,9 @@ const (
 	WaitQueue    ReasonCode = "queue"    // its queue does not exist (any more)
 	WaitQuota    ReasonCode = "quota"    // its queue, or the cohort, has no more for it
 	WaitUser     ReasonCode = "user_limit"
+	WaitHeld     ReasonCode = "held"  // User holds it until somebody releases it
+	WaitAfter    ReasonCode = "after" // Job, or the array of that id, has to be over first
+	WaitArray    ReasonCode = "array" // as many members of its array run as may run at once
 )
 
 // Why is the whole answer to "why does my job wait?", made on demand.

@@ -50,6 +50,19 @@ func (r Reason) clause() string {
 		return "its queue does not exist"
 	case WaitQuota, WaitUser:
 		return r.limits()
+	case WaitAfter:
+		what := "to succeed"
+		if r.Resource == string(AwaitAny) {
+			what = "to be over"
+		}
+		if r.Need > 1 {
+			what += fmt.Sprintf(" (%d of %d are done)", r.Have, r.Need)
+		}
+		return fmt.Sprintf("it waits for job %s %s", r.Job, what)
+	case WaitArray:
+		return fmt.Sprintf("%d of %d members of the array run, which is as many as may at once", r.Have, r.Need)
+	case WaitHeld:
+		return fmt.Sprintf("%s holds it, and it waits until it is released", r.User)
 	}
 	return string(r.Code)
 }

@@ -20,6 +20,8 @@ type Spec struct {
 	Resources   Resources           `json:"resources"`
 	PreferGPUs  []int               `json:"prefer_gpus,omitempty"`  // indices on this machine
 	MaxDuration Duration            `json:"max_duration,omitempty"` // of one attempt; 0 = no limit
+	After       []After             `json:"after,omitempty"`
+	Array       Array               `json:"array,omitzero"`
 	Labels      map[string]string   `json:"labels,omitempty"`
 	Env         map[string]EnvValue `json:"env,omitempty"`
 	Volumes     []Volume            `json:"volumes,omitempty"` // Kubernetes

@@ -21,7 +21,8 @@ type change struct {
 // fix is the smallest change to a job that starts it now. Each is tried by planning the snapshot again
 // with it; nil if none that we know of helps.
 func (x *Explainer) fix(j *nexus.Job, r nexus.Reason) *nexus.Fix {
-	if r.Code == nexus.WaitBackoff || r.Code == nexus.WaitQueue {
+	switch r.Code {
+	case nexus.WaitBackoff, nexus.WaitQueue, nexus.WaitHeld, nexus.WaitAfter, nexus.WaitArray:
 		return nil
 	}
 	for _, ch := range x.changes(j, r) {

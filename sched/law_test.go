@@ -66,7 +66,11 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 	if rapid.IntRange(0, 2).Draw(t, "timed") == 0 {
 		s.MaxDuration = nexus.Duration(time.Duration(rapid.IntRange(1, 90).Draw(t, "max_duration")) * time.Minute)
 	}
-	return nexus.Job{ID: id, Spec: s, Phase: nexus.Pending, Submitted: at.Add(-time.Duration(rapid.IntRange(0, 50).Draw(t, "age")) * time.Second)}
+	var member *nexus.Member
+	if n := rapid.IntRange(0, 8).Draw(t, "array"); n < 2 {
+		member = &nexus.Member{Array: fmt.Sprint("array", n), AtOnce: n + 1}
+	}
+	return nexus.Job{ID: id, Spec: s, Member: member, Phase: nexus.Pending, Submitted: at.Add(-time.Duration(rapid.IntRange(0, 50).Draw(t, "age")) * time.Second)}
 }
 
 // life plays a random story of a fleet and hands each plan to see, after it was carried out.
@@ -97,6 +101,14 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 	t.Repeat(map[string]func(*rapid.T){
 		"submit": submit,
 		"again":  submit,
+		"dependent": func(t *rapid.T) {
+			next++
+			j := anyJob(t, fmt.Sprintf("j%03d", next), w.at)
+			other := pick(t, nexus.Pending, nexus.Running)
+			j.After = []nexus.Dependency{{Job: other, On: nexus.AwaitAny}}
+			w.setJob(j)
+		},
+		"arrive": func(t *rapid.T) { w.arrive(pick(t, nexus.Running), nexus.Failed) },
 		"finish": func(t *rapid.T) { w.removeJob(pick(t, nexus.Running)) },
 		"cancel": func(t *rapid.T) { w.removeJob(pick(t, nexus.Pending)) },
 		"cancelling": func(t *rapid.T) {
@@ -111,6 +123,11 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 				return
 			}
 			w.pend(id, func(j *nexus.Job) { j.Preemptions++ })
+		},
+		"hold": func(t *rapid.T) {
+			j := w.jobs[pick(t, nexus.Pending)]
+			j.HeldBy = rapid.SampledFrom([]string{"", "ada"}).Draw(t, "by")
+			w.setJob(j)
 		},
 		"fail": func(t *rapid.T) {
 			w.pend(pick(t, nexus.Running), func(j *nexus.Job) { j.NotBefore = w.at.Add(time.Minute) })

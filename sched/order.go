@@ -98,9 +98,10 @@ func (l *line) merge(spotOf func(*entry) spot) {
 }
 
 func (c *cycle) spotOf(e *entry) spot {
+	j := &e.job
 	return spot{
-		entry: e, form: e.form, priority: e.job.Spec.Priority,
-		plain: e.job.NotBefore.IsZero() && c.tree.plain && e.queue >= 0,
+		entry: e, form: e.form, priority: j.Spec.Priority,
+		plain: c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && j.HeldBy == "" && len(j.After) == 0 && j.Member == nil,
 	}
 }
 
@@ -127,9 +128,10 @@ func (c *cycle) order() []spot {
 	return c.turns
 }
 
-// notYet holds back who may not start for a reason of its own: it backs off, or its queue is gone.
+// notYet holds back who may not start for a reason of its own: it is held, waits for others, backs off, or its queue is gone.
 func (c *cycle) notYet(e *entry) bool {
 	switch {
+	case c.heldBack(e):
 	case e.job.NotBefore.After(c.at):
 		if c.wake.IsZero() || e.job.NotBefore.Before(c.wake) {
 			c.wake = e.job.NotBefore

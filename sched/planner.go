@@ -24,6 +24,7 @@ type Planner struct {
 	waiting int                          // how many jobs wait
 	live    map[string]map[string]*entry // by node, then by job
 	leaving map[string]*entry            // live jobs that were asked to stop, by id
+	running map[string]int               // the members that hold seats, counted by array
 	// taken holds, by job, how it stood before a decision that has not been answered yet.
 	taken map[string]nexus.Job
 
@@ -223,6 +224,7 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 func (p *Planner) forget() {
 	p.jobs, p.forms, p.queues = map[string]*entry{}, map[shape]*form{}, map[string]nexus.Queue{}
 	p.live, p.leaving, p.taken = map[string]map[string]*entry{}, map[string]*entry{}, map[string]nexus.Job{}
+	p.running = map[string]int{}
 	p.line, p.waiting, p.claims = line{}, 0, nil
 	p.now, p.later = ledger.New(), ledger.New()
 	p.index = newIndex(p.now)
@@ -255,6 +257,7 @@ func (p *Planner) set(j nexus.Job) *entry {
 	if before != nil {
 		e.told = before.told
 	}
+	p.countMember(&j, 1)
 	switch {
 	case j.Phase == nexus.Pending:
 		p.line.add(e)
@@ -295,6 +298,7 @@ func (p *Planner) remove(id string) *entry {
 		p.line.drop(e)
 		p.waiting--
 	}
+	p.countMember(&e.job, -1)
 	if e.job.Placement == nil {
 		return e
 	}

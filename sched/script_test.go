@@ -102,6 +102,16 @@ func (w *world) do(t *testing.T, words []string) string {
 		j := w.jobs[args[0]]
 		j.Phase, j.Stop = nexus.Stopping, nexus.StopCancel
 		w.setJob(j)
+	case "over": // what others wait for is over: "over a Failed"
+		w.arrive(args[0], nexus.Phase(args[1]))
+	case "hold":
+		j := w.jobs[args[0]]
+		j.HeldBy = args[1]
+		w.setJob(j)
+	case "release":
+		j := w.jobs[args[0]]
+		j.HeldBy = ""
+		w.setJob(j)
 	case "checkpoint":
 		j := w.jobs[args[0]]
 		j.CheckpointAt = w.at
@@ -120,6 +130,8 @@ func (w *world) do(t *testing.T, words []string) string {
 		w.at = w.at.Add(d)
 	case "plan":
 		return w.plan(t, args)
+	case "would":
+		return w.would(t, args)
 	case "why":
 		return w.why(t, args[0])
 	case "check":
@@ -162,6 +174,30 @@ func (w *world) plan(t *testing.T, args []string) string {
 		drawn = "nothing to do\n"
 	}
 	return drawn + w.snapshot().String()
+}
+
+// would asks what would become of a job that is not submitted.
+func (w *world) would(t *testing.T, args []string) string {
+	before := w.snapshot()
+	f := WouldPlace(before, policy.Default(), readJob(t, w, args))
+	if now := w.snapshot(); now.String() != before.String() {
+		t.Fatalf("asking changed the fleet:\n%s", now)
+	}
+	if f.Placement != nil {
+		return nexus.Plan{Place: []nexus.Placement{*f.Placement}}.String()
+	}
+	plan := nexus.Plan{}
+	for _, v := range f.Evict {
+		plan.Evict = append(plan.Evict, nexus.Eviction{Job: v.Job, For: args[0]})
+	}
+	if len(f.Reserve) > 0 {
+		plan.Reserve = []nexus.Reservation{{Job: args[0], Seats: f.Reserve}}
+	}
+	text := plan.String() + f.Why.Sentence + "\n"
+	if !f.Why.Start.IsZero() {
+		text += fmt.Sprintf("starts by %s\n", f.Why.Start.Format(time.TimeOnly))
+	}
+	return text
 }
 
 func (w *world) why(t *testing.T, id string) string {

@@ -18,6 +18,24 @@ func (w *world) lie(j nexus.Job, r nexus.Reason) string {
 		if j.Spec.Queue == nexus.DefaultQueue {
 			return "its queue is the default one"
 		}
+	case nexus.WaitAfter:
+		if !slices.ContainsFunc(j.After, func(d nexus.Dependency) bool { return d.Job == r.Job && string(d.On) == r.Resource && !d.Met() }) {
+			return "it does not wait for that"
+		}
+	case nexus.WaitArray:
+		n := 0
+		for _, other := range w.jobs {
+			if other.Member != nil && j.Member != nil && other.Member.Array == j.Member.Array && other.Phase.Live() {
+				n++
+			}
+		}
+		if int64(n) != r.Have || r.Have < r.Need || j.Member == nil || r.Need != int64(j.Member.AtOnce) {
+			return fmt.Sprintf("%d members of its array run", n)
+		}
+	case nexus.WaitHeld:
+		if j.HeldBy == "" || r.User != j.HeldBy {
+			return "nobody of that name holds it"
+		}
 	case nexus.WaitPreempt:
 		v, ok := w.jobs[r.Job]
 		if !ok || v.Phase != nexus.Stopping || v.StopFor != j.ID {

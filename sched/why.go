@@ -48,6 +48,9 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 	return x
 }
 
+// Snapshot is what is explained: read only.
+func (x *Explainer) Snapshot() nexus.Snapshot { return x.snapshot }
+
 // Why says why one job of a snapshot waits. Who asks about several uses [Explain]. Errors are
 // [nexus.Error].
 func Why(s nexus.Snapshot, p policy.Policy, job string) (nexus.Why, error) {
@@ -57,6 +60,15 @@ func Why(s nexus.Snapshot, p policy.Policy, job string) (nexus.Why, error) {
 // Why says why one job waits, when it starts if that can be known, and the smallest change to it that
 // would start it now. Errors are [nexus.Error].
 func (x *Explainer) Why(job string) (nexus.Why, error) {
+	w, err := x.Brief(job)
+	if err == nil && w.Reason.Code != "" {
+		w.Fix = x.fix(x.jobs[job], w.Reason)
+	}
+	return w, err
+}
+
+// Brief is Why without a change that would help: to find one takes a plan for each that is tried.
+func (x *Explainer) Brief(job string) (nexus.Why, error) {
 	j := x.jobs[job]
 	if j == nil {
 		return nexus.Why{}, &nexus.Error{
@@ -77,13 +89,18 @@ func (x *Explainer) Why(job string) (nexus.Why, error) {
 		return w, nil
 	}
 	w.Reason, w.Position, w.Start = x.reasons[job], x.positions[job], x.starts[job]
-	w.Sentence = x.named(w.Reason).Sentence()
-	w.Fix = x.fix(j, w.Reason)
+	w.Sentence = x.named(j, w.Reason).Sentence()
 	return w, nil
 }
 
 // named puts the name of the job that stands in the way beside its id.
-func (x *Explainer) named(r nexus.Reason) nexus.Reason {
+func (x *Explainer) named(j *nexus.Job, r nexus.Reason) nexus.Reason {
+	for _, d := range j.After {
+		if r.Code == nexus.WaitAfter && d.Job == r.Job && d.Name != "" {
+			r.Job = fmt.Sprintf("%s (%s)", d.Name, d.Job)
+			return r
+		}
+	}
 	if other := x.jobs[r.Job]; other != nil && other.Spec.Name != "" {
 		r.Job = fmt.Sprintf("%s (%s)", other.Spec.Name, other.ID)
 	}

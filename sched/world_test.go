@@ -58,6 +58,21 @@ func (w *world) pend(id string, edit func(*nexus.Job)) {
 	w.setJob(j)
 }
 
+// arrive ends a job and tells those who wait for it.
+func (w *world) arrive(id string, phase nexus.Phase) {
+	w.removeJob(id)
+	for other, j := range w.jobs {
+		j.After = slices.Clone(j.After)
+		for i := range j.After {
+			if j.After[i].Job == id {
+				j.After[i].Phase = phase
+				w.jobs[other] = j
+				w.dirtyJobs[other] = true
+			}
+		}
+	}
+}
+
 func (w *world) snapshot() nexus.Snapshot {
 	s := nexus.Snapshot{At: w.at, Queues: w.queues, Use: w.use}
 	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
@@ -171,14 +186,28 @@ func decisions(p nexus.Plan) string {
 func readJob(t testing.TB, w *world, args []string) nexus.Job {
 	t.Helper()
 	j := nexus.Job{ID: args[0], Submitted: w.at, Phase: nexus.Pending}
-	args = slices.DeleteFunc(slices.Clone(args[1:]), func(arg string) bool {
-		user, ok := strings.CutPrefix(arg, "user=")
-		if ok {
-			j.User = user
+	rest := slices.DeleteFunc(slices.Clone(args[1:]), func(arg string) bool {
+		switch key, value, _ := strings.Cut(arg, "="); key {
+		case "after": // after=b:success,c:any
+			for _, one := range strings.Split(value, ",") {
+				other, on, _ := strings.Cut(one, ":")
+				j.After = append(j.After, nexus.Dependency{Job: other, Name: other, On: nexus.Await(on)})
+			}
+		case "array": // array=ID%2
+			id, most, _ := strings.Cut(value, "%")
+			n, err := strconv.Atoi(most)
+			if err != nil {
+				t.Fatal(arg, err)
+			}
+			j.Member = &nexus.Member{Array: id, AtOnce: n}
+		case "user":
+			j.User = value
+		default:
+			return false
 		}
-		return ok
+		return true
 	})
-	j.Spec = readSpec(t, args)
+	j.Spec = readSpec(t, rest)
 	j.Submitted = j.Submitted.Add(time.Duration(len(w.jobs)) - time.Microsecond) // arrival in the order of the script
 	return j
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ainexus.io/api"
@@ -53,7 +54,7 @@ func (p *Place) List(ctx context.Context, f api.Filter) ([]api.JobView, error) {
 		limit = 200
 	}
 	records, err := p.store.List(ctx, store.Filter{
-		Phases: f.Phases, Queue: f.Queue, Owner: f.User, Name: f.Name, Live: f.Live, Before: before, Limit: limit,
+		Phases: f.Phases, Queue: f.Queue, Owner: f.User, Name: f.Name, Array: f.Array, Live: f.Live, Before: before, Limit: limit,
 	})
 	if err != nil {
 		return nil, err
@@ -106,30 +107,51 @@ func progress(dir attempt.Dir) []nexus.Progress {
 // maxRanks bounds the workers of one machine.
 const maxRanks = 1 << 12
 
-// resolve finds the job that a reference means: an id, a name, or a part of an id that means only one.
+// resolve finds the job that a reference means; for an array its spokesman.
 func (p *Place) resolve(ctx context.Context, ref string) (string, error) {
-	if _, ok := p.view.get(ref); ok {
-		return ref, nil
-	}
-	if ref == "" || len(ref) > 200 || strings.ContainsAny(ref, "/\x00") {
-		return "", unknown(ref)
-	}
-	if id, err := p.store.Named(ctx, ref); err != nil || id != "" {
+	id, array, err := p.meant(ctx, ref)
+	if err != nil || !array {
 		return id, err
 	}
+	return p.spokesman(ctx, id)
+}
+
+// meant finds the job or the array that a reference means: an id, a name, or a part of an id that means only one.
+func (p *Place) meant(ctx context.Context, ref string) (id string, array bool, err error) {
+	if _, ok := p.view.get(ref); ok {
+		return ref, false, nil
+	}
+	if ref == "" || len(ref) > 200 || strings.ContainsAny(ref, "/\x00") {
+		return "", false, unknown(ref)
+	}
+	if id, err := p.store.Family(ctx, ref); err != nil || id != "" {
+		return id, true, err
+	}
+	if id, err := p.store.Named(ctx, ref); err != nil || id != "" {
+		return id, false, err
+	}
 	if len(ref) < minPrefix {
-		return "", unknown(ref)
+		return "", false, unknown(ref)
 	}
-	ids, err := p.store.Prefixed(ctx, ref, 2)
-	switch {
+	jobs, err := p.store.Prefixed(ctx, ref, 2)
+	if err != nil {
+		return "", false, err
+	}
+	arrays, err := p.store.Arrays(ctx, ref, 2)
+	switch all := append(jobs, arrays...); {
 	case err != nil:
-		return "", err
-	case len(ids) == 0:
-		return "", unknown(ref)
-	case len(ids) > 1 && ids[0] != ref:
-		return "", &nexus.Error{Code: nexus.CodeAmbiguous, Message: fmt.Sprintf("several jobs begin with %q", ref), Hint: "say more of the id"}
+		return "", false, err
+	case len(all) == 0:
+		return "", false, unknown(ref)
+	case slices.Contains(all, ref):
+		return ref, !slices.Contains(jobs, ref), nil
+	case len(all) > 1:
+		return "", false, &nexus.Error{Code: nexus.CodeAmbiguous, Message: fmt.Sprintf("several jobs begin with %q", ref), Hint: "say more of the id"}
 	}
-	return ids[0], nil
+	if len(jobs) > 0 {
+		return jobs[0], false, nil
+	}
+	return arrays[0], true, nil
 }
 
 func unknown(ref string) error {

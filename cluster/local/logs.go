@@ -26,9 +26,12 @@ const logPause = 50 * time.Millisecond
 // Logs writes a job's output to w as complete lines: what is there, round by round, and with q.Follow what comes until
 // the job is over, over all of its attempts unless q names one. Lines are as the workers wrote them.
 func (p *Place) Logs(ctx context.Context, ref string, q api.LogQuery, w io.Writer) error {
-	id, err := p.resolve(ctx, ref)
+	id, array, err := p.meant(ctx, ref)
 	if err != nil {
 		return err
+	}
+	if array {
+		return &nexus.Error{Code: nexus.CodeAmbiguous, Message: fmt.Sprintf("%q is an array of jobs", ref), Hint: "name one of its members, as NAME-0"}
 	}
 	r, err := p.recordOf(ctx, id)
 	if errors.Is(err, store.ErrMissing) {

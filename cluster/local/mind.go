@@ -329,20 +329,32 @@ var errMoved = errors.New("the job has moved on")
 func (p *Place) change(ctx context.Context, id string, edit func(*store.Record) (string, error)) error {
 	at := p.Now()
 	return p.store.Do(ctx, func(tx *store.Tx) error {
-		r, err := tx.Job(id)
-		if err != nil {
-			return err
-		}
-		text, err := edit(&r)
-		if err != nil {
-			return err
-		}
-		if err := tx.Update(r); err != nil {
-			return err
-		}
-		return tx.Event(nexus.Event{At: at, Job: id, Attempt: r.Job.Attempt, Kind: nexus.EventPhase,
-			Message: fmt.Sprintf("%s: %s", r.Job.Phase, text)})
+		_, err := step(tx, id, at, func(_ *store.Tx, r *store.Record) (string, error) { return edit(r) })
+		return err
 	})
+}
+
+// step is what [Place.change] does, inside of a transaction. An edit that refuses has written nothing.
+func step(tx *store.Tx, id string, at time.Time, edit func(*store.Tx, *store.Record) (string, error)) (nexus.Job, error) {
+	r, err := tx.Job(id)
+	if err != nil {
+		return nexus.Job{}, err
+	}
+	text, err := edit(tx, &r)
+	if err != nil {
+		return r.Job, err
+	}
+	if err := tx.Update(r); err != nil {
+		return r.Job, err
+	}
+	if err := tx.Event(nexus.Event{At: at, Job: id, Attempt: r.Job.Attempt, Kind: nexus.EventPhase,
+		Message: fmt.Sprintf("%s: %s", r.Job.Phase, text)}); err != nil {
+		return r.Job, err
+	}
+	if r.Job.Phase.Over() && !r.Was.Over() {
+		return r.Job, settle(tx, r.Job, at)
+	}
+	return r.Job, nil
 }
 
 // pause waits for a poke, the end of ctx, or so long.

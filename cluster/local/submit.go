@@ -16,28 +16,22 @@ import (
 	"ainexus.io/sched"
 )
 
-// Submit makes a job durable and returns it. A job that could never start here is refused with the limit named. A key
-// that this user used before gives the job of that time, unchanged.
+// Submit makes a job durable and returns it, or the first member of an array. A job that could never start here is
+// refused with the limit named. A key that this user used before gives the job of that time, unchanged.
 func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error) {
-	spec, err := p.fit(s.Spec)
+	r, err := p.draft(s)
 	if err != nil {
 		return nexus.Job{}, err
 	}
-	dir := spec.Workdir
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(s.Dir, dir)
+	spec, said := r.Job.Spec, "Pending: submitted by "+s.User
+	if s.Hold {
+		said += ", who holds it"
 	}
-	if !filepath.IsAbs(dir) {
-		return nexus.Job{}, &nexus.Error{Code: nexus.CodeInvalid, Field: "workdir",
-			Message: "the directory that workdir is relative to was not sent", Hint: "send dir, or an absolute workdir"}
+	records := members(r)
+	for _, r := range records {
+		p.keepSecrets(r.Job.ID, s.Secrets)
 	}
-	r := store.Record{
-		Job: nexus.Job{ID: newID(), Spec: spec, User: s.User, Submitted: p.Now(), Phase: nexus.Pending},
-		Kept: store.Kept{Workdir: filepath.Clean(dir), Env: s.Env, Notices: notices(spec),
-			Secrets: slices.Sorted(maps.Keys(s.Secrets))},
-	}
-	p.keepSecrets(r.Job.ID, s.Secrets)
-	given := r.Job
+	given := records[0].Job
 	err = p.store.Do(ctx, func(tx *store.Tx) error {
 		if s.Key != "" {
 			id, err := tx.Submitted(s.User, s.Key)
@@ -50,16 +44,79 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 				return err
 			}
 		}
-		if err := tx.Insert(r, s.Key); err != nil {
+		after, err := dependencies(tx, spec.After, s.User)
+		if err != nil {
 			return err
 		}
-		return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: "Pending: submitted by " + s.User})
+		for i, r := range records {
+			r.Job.After = after
+			if i == 0 {
+				given.After = after
+			}
+			if err := insert(tx, r, s.Key, said); err != nil {
+				return err
+			}
+			s.Key = "" // it stands for the whole array
+		}
+		return nil
 	})
 	p.opts.passed("submitted")
 	if err != nil || given.ID != r.Job.ID {
-		p.dropSecrets(r.Job.ID)
+		for _, r := range records {
+			p.dropSecrets(r.Job.ID)
+		}
 	}
 	return given, err
+}
+
+// Draft is the job that a submit would make, or the first member of its array. Nothing is stored.
+func (p *Place) Draft(ctx context.Context, s api.Submission) (nexus.Job, error) {
+	r, err := p.draft(s)
+	if err != nil {
+		return nexus.Job{}, err
+	}
+	job := members(r)[0].Job
+	return job, p.store.Do(ctx, func(tx *store.Tx) error {
+		var err error
+		job.After, err = dependencies(tx, r.Job.Spec.After, s.User)
+		return err
+	})
+}
+
+// draft is the record of a submission; it is not written, and what it waits for is not resolved.
+func (p *Place) draft(s api.Submission) (store.Record, error) {
+	spec, err := p.fit(s.Spec)
+	if err != nil {
+		return store.Record{}, err
+	}
+	dir := spec.Workdir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.Dir, dir)
+	}
+	if !filepath.IsAbs(dir) {
+		return store.Record{}, &nexus.Error{Code: nexus.CodeInvalid, Field: "workdir",
+			Message: "the directory that workdir is relative to was not sent", Hint: "send dir, or an absolute workdir"}
+	}
+	r := store.Record{
+		Job: nexus.Job{ID: newID(), Spec: spec, User: s.User, Submitted: p.Now(), Phase: nexus.Pending},
+		Kept: store.Kept{Workdir: filepath.Clean(dir), Env: s.Env, Notices: notices(spec),
+			Secrets: slices.Sorted(maps.Keys(s.Secrets))},
+	}
+	if s.Hold {
+		r.Job.HeldBy = s.User
+	}
+	return r, nil
+}
+
+// insert writes a new job, and what it waits for.
+func insert(tx *store.Tx, r store.Record, key, said string) error {
+	if err := tx.Insert(r, key); err != nil {
+		return err
+	}
+	if err := enlist(tx, r.Job); err != nil {
+		return err
+	}
+	return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: said})
 }
 
 // fit completes the spec by what only this machine knows, and refuses what can never run on it.

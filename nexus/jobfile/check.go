@@ -32,6 +32,7 @@ func (d *document) check(s *nexus.Spec) {
 	d.checkCommands(s)
 	d.checkEnv(s)
 	d.checkVolumes(s)
+	d.checkOrder(s)
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
 		field := join("labels", name)
 		d.refuse(!isLabel(name), field, "is no name for a label", `use letters, digits, - _ and . inside, as in "team" or "example.com/team"`)
@@ -132,6 +133,27 @@ func (d *document) checkEnv(s *nexus.Spec) {
 		d.refuse(!isEnvName(name), field, "is no name for a variable", "use letters, digits and _, beginning with no digit")
 		d.refuse(taken, field, "is set for each worker and cannot be chosen", hint)
 		d.refuse(strings.ContainsRune(s.Env[name].Value, 0), field, "holds a NUL character, which no variable can", "")
+	}
+}
+
+// maxAfter is how many jobs one may wait for; an array counts as one.
+const maxAfter = 256
+
+// checkOrder judges what the job waits for, and its array.
+func (d *document) checkOrder(s *nexus.Spec) {
+	d.refuse(len(s.After) > maxAfter, "after", fmt.Sprintf("has %d jobs, more than %d", len(s.After), maxAfter), "an array counts as one job")
+	for i, a := range s.After[:min(len(s.After), maxAfter)] {
+		at := fmt.Sprintf("after[%d]", i)
+		d.refuse(a.Job == "", at+".job", "is missing", "say which job by its name or id, as in after: [{job: tokenize}]")
+		d.refuse(a.Job != "" && !isName(a.Job), at+".job", quote(a.Job)+" is no name or id of a job", "")
+		twice := slices.ContainsFunc(s.After[:i], func(b nexus.After) bool { return a.Job == b.Job })
+		d.refuse(twice, at+".job", quote(a.Job)+" is there twice", "")
+	}
+	if !s.Array.IsZero() && d.judged("array") {
+		all := s.Array.Indices()
+		longest := fmt.Sprintf("%s-%d", s.Name, all[len(all)-1])
+		d.refuse(len(longest) > maxName, "name", fmt.Sprintf("%s is too long for the members of an array: %s has %d characters",
+			quote(s.Name), longest, len(longest)), fmt.Sprintf("the name with an index has at most %d", maxName))
 	}
 }
 

@@ -17,13 +17,14 @@ import (
 // maxScalar is the longest amount, number or word that is looked at; text may be longer.
 const maxScalar = 64
 
+// maxList is the longest list of indices that is looked at.
+const maxList = 4096
+
 // aliases are second names of fields.
 var aliases = map[string]string{"time_limit": "max_duration"}
 
 // later are fields that the format knows and this version does not, with what to do instead.
 var later = map[string]string{
-	"array":         "submit a job for each index",
-	"after":         "submit this job when the other one is over",
 	"topology":      "leave it out; nodes says how many machines",
 	"resources.mig": "ask for whole GPUs by gpus, or for a share by gpu_memory",
 	"restart.grow":  "leave it out and set resources.memory to what the job needs",
@@ -46,6 +47,14 @@ func (d *document) value(n *yaml.Node, v reflect.Value, path string) {
 		d.command(n, target, path)
 	case *nexus.EnvValue:
 		d.envValue(n, target, path)
+	case *nexus.Array:
+		if text, ok := d.scalar(n, path, "indices such as 0-15"); ok {
+			if len(text) > maxList {
+				d.wrong(n, path, quote(text)+" is too long to be a list of indices", "write spans: 0-99, 0-99:2")
+			} else if err := target.UnmarshalText([]byte(text)); err != nil {
+				d.wrong(n, path, err.Error(), "")
+			}
+		}
 	case encoding.TextUnmarshaler:
 		d.text(n, target, path)
 	default:

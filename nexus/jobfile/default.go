@@ -37,6 +37,11 @@ func (d *document) complete(s *nexus.Spec) {
 	if d.given["resources.cpu"] == nil {
 		s.Resources.CPU = 1000 * nexus.CPU(s.Workers)
 	}
+	for i := range s.After {
+		if s.After[i].On == "" {
+			s.After[i].On = nexus.AwaitSuccess
+		}
+	}
 	if s.Checkpoint != nil && d.given["checkpoint.grace"] == nil {
 		s.Checkpoint.Grace = defaultGrace
 	}

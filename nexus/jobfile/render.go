@@ -27,6 +27,11 @@ func Render(s nexus.Spec) []byte {
 	p.resources(s.Resources)
 	p.said(0, "prefer_gpus", len(s.PreferGPUs) > 0, flow(s.PreferGPUs, strconv.Itoa))
 	p.said(0, "max_duration", s.MaxDuration != 0, s.MaxDuration.String())
+	p.said(0, "after", len(s.After) > 0, "")
+	for _, a := range s.After {
+		p.line(1, "- {job: "+flowText(a.Job)+", on: "+flowText(string(a.On))+"}")
+	}
+	p.said(0, "array", !s.Array.IsZero(), scalarText(s.Array.String()))
 	p.said(0, "labels", len(s.Labels) > 0, "")
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
 		p.field(1, scalarText(name), scalarText(s.Labels[name]))

@@ -109,6 +109,15 @@ func anySpec(t *rapid.T) nexus.Spec {
 		s.Resources.GPUModel = list
 	}
 	s.MaxDuration = nexus.Duration(rapid.Int64Min(0).Draw(t, "max_duration"))
+	for _, job := range rapid.SliceOfNDistinct(name(), 0, 3, rapid.ID[string]).Draw(t, "after") {
+		s.After = append(s.After, nexus.After{Job: job, On: rapid.SampledFrom([]nexus.Await{nexus.AwaitSuccess, nexus.AwaitAny}).Draw(t, "on")})
+	}
+	if text := rapid.SampledFrom([]string{"", "0-15%4", "5", "0,3,7", "0-10:2", "7,1-3,20-30:5%1"}).Draw(t, "array"); text != "" {
+		if err := s.Array.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		s.Name = s.Name[:1]
+	}
 	if rapid.Bool().Draw(t, "has setup") {
 		s.Setup = command(t, "setup")
 	}
@@ -182,6 +191,8 @@ workers: 1
 resources: {gpus: 1, gpu_memory: 1GiB, gpu_model: [H100], cpu: 1, memory: 1GiB, shm: 1GiB, enforce: warn}
 prefer_gpus: [0]
 max_duration: 1h
+after: [{job: b}]
+array: 0-3
 labels: {a: b}
 env: {A: b}
 volumes: [{pvc: a, path: /a, read_only: true}]

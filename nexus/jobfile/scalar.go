@@ -101,6 +101,8 @@ func choices(t reflect.Type) []string {
 			words = append(words, string(o))
 		}
 		return words
+	case reflect.TypeFor[nexus.Await]():
+		return []string{string(nexus.AwaitSuccess), string(nexus.AwaitAny)}
 	case reflect.TypeFor[nexus.Enforce]():
 		return []string{string(nexus.EnforceWarn), string(nexus.EnforceKill)}
 	}

@@ -43,11 +43,13 @@ func (s *Store) Prefixed(ctx context.Context, prefix string, limit int) ([]strin
 
 // Filter narrows [Store.List]. Zero fields do not narrow.
 type Filter struct {
-	Phases             []nexus.Phase
-	Queue, Owner, Name string
-	Live               bool   // only jobs that are not over
-	Before             string // only jobs submitted before the job with this id
-	Limit              int    // at most so many; 0: all
+	Phases       []nexus.Phase
+	Queue, Owner string
+	Name         string // of a job or of its array
+	Array        string // id
+	Live         bool   // only jobs that are not over
+	Before       string // only jobs submitted before the job with this id
+	Limit        int    // at most so many; 0: all
 }
 
 // List reads jobs, newest submit first.
@@ -69,7 +71,10 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Record, error) {
 		narrow("owner = ?", f.Owner)
 	}
 	if f.Name != "" {
-		narrow("name = ?", f.Name)
+		narrow("(name = ? OR family = ? AND family <> '')", f.Name, f.Name)
+	}
+	if f.Array != "" {
+		narrow("array = ? AND array <> ''", f.Array)
 	}
 	if f.Before != "" {
 		narrow("seq < (SELECT seq FROM jobs WHERE id = ?)", f.Before)

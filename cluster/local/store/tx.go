@@ -26,7 +26,7 @@ func (tx *Tx) empty() bool { return !tx.changed && len(tx.records)+len(tx.events
 
 // statements are the writer's, prepared once.
 type statements struct {
-	insert, update, job, submit, submitted, event, mark, dropEvents, drop *sql.Stmt
+	insert, update, job, submit, submitted, event, mark, dropEvents, drop, await, waiting, arrived *sql.Stmt
 }
 
 func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
@@ -34,8 +34,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		into **sql.Stmt
 		text string
 	}{
-		{&s.insert, `INSERT INTO jobs (id, name, owner, queue, phase, over, finished, job, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&s.update, `UPDATE jobs SET name = ?2, owner = ?3, queue = ?4, phase = ?5, over = ?6, finished = ?7, job = ?8, kept = ?9 WHERE id = ?1`},
+		{&s.insert, `INSERT INTO jobs (id, name, owner, queue, phase, over, finished, job, kept, array, family) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.update, `UPDATE jobs SET name = ?2, owner = ?3, queue = ?4, phase = ?5, over = ?6, finished = ?7, job = ?8, kept = ?9, array = ?10, family = ?11 WHERE id = ?1`},
 		{&s.job, `SELECT job, kept FROM jobs WHERE id = ?`},
 		{&s.submit, `INSERT INTO submits (owner, key, id) VALUES (?, ?, ?)`},
 		{&s.submitted, `SELECT id FROM submits WHERE owner = ? AND key = ?`},
@@ -43,6 +43,9 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&s.mark, `INSERT INTO marks (name, value) VALUES ('now', ?1) ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)`},
 		{&s.dropEvents, `DELETE FROM events WHERE seq <= ?`},
 		{&s.drop, `DELETE FROM jobs WHERE id = ? AND over = 1 RETURNING phase`},
+		{&s.await, `INSERT OR IGNORE INTO awaits (awaited, job) VALUES (?, ?)`},
+		{&s.waiting, `SELECT awaits.job FROM awaits JOIN jobs ON jobs.id = awaits.job WHERE awaited = ? ORDER BY jobs.seq`},
+		{&s.arrived, `DELETE FROM awaits WHERE awaited = ?`},
 	} {
 		statement, err := conn.PrepareContext(ctx, p.text)
 		if err != nil {
@@ -54,7 +57,7 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 }
 
 func (s *statements) close() {
-	for _, statement := range []*sql.Stmt{s.insert, s.update, s.job, s.submit, s.submitted, s.event, s.mark, s.dropEvents, s.drop} {
+	for _, statement := range []*sql.Stmt{s.insert, s.update, s.job, s.submit, s.submitted, s.event, s.mark, s.dropEvents, s.drop, s.await, s.waiting, s.arrived} {
 		if statement != nil {
 			statement.Close()
 		}
@@ -112,8 +115,12 @@ func (tx *Tx) put(statement *sql.Stmt, r Record) error {
 	if r.Job.Phase.Over() {
 		finished = r.Job.Finished.UnixMilli()
 	}
+	array, family := "", ""
+	if m := r.Job.Member; m != nil {
+		array, family = m.Array, m.Name
+	}
 	_, err = statement.ExecContext(tx.ctx, r.Job.ID, r.Job.Spec.Name, r.Job.User, r.Job.Spec.Queue, string(r.Job.Phase),
-		r.Job.Phase.Over(), finished, job, kept)
+		r.Job.Phase.Over(), finished, job, kept, array, family)
 	if err != nil {
 		return tx.fail(err)
 	}
