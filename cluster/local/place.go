@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ainexus.io/cluster/local/store"
 	"ainexus.io/gpu"
 	"ainexus.io/nexus"
@@ -194,7 +196,9 @@ func (p *Place) release() error {
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
 	}
-	return errors.Join(append(errs, p.lock.Close())...)
+	// Given back by word: a child that is about to become an agent may have the file open for an instant longer.
+	errs = append(errs, unix.Flock(int(p.lock.Fd()), unix.LOCK_UN), p.lock.Close())
+	return errors.Join(errs...)
 }
 
 // Now is the time of this place. It never goes back, not over restarts either.
