@@ -1,120 +1,63 @@
 package policy
 
-import "ainexus.io/nexus"
+import "slices"
+
+// Sketch is what is known of the requests that come: a bounded count of them, newest decayed least. It is a
+// plain value that a place may keep with its records. The zero value knows nothing.
+//
+// At most [sketchSize] requests are kept apart. One more takes the place of the rarest and inherits its
+// count (space-saving: no count is too low, and none too high by more than Seen/sketchSize). When Seen
+// reaches [sketchSpan], all counts are halved, so that a new mix outweighs an old one in time.
+type Sketch struct {
+	Kept []Demand // the most frequent first
+	Seen int64    // the sum of the counts
+	Told int64    // Seen when the mix was last published
+}
 
 const (
-	// fresh is what a new observation counts, and memory how many of them a sketch remembers: with each
-	// new one the old ones fade by 1/memory.
-	fresh  = 1000
-	memory = 64
-	// buckets is how many sizes are told apart: up to 2^30.
-	buckets = 60
+	sketchSize  = 256
+	sketchSpan  = 1 << 15
+	sketchFirst = 16 // the first mix is published after so many requests
 )
 
-// bound is the least size of a bucket: 0, 1, 1.41, 2, 2.83 ... 2^(n/2). Small odd ones are rounded down.
-func bound(bucket int) int64 {
-	if bucket <= 0 {
-		return 0
+// Add counts a request that has arrived.
+func (s *Sketch) Add(r Request) {
+	s.Seen++
+	i := slices.IndexFunc(s.Kept, func(d Demand) bool { return d.Request == r })
+	switch {
+	case i >= 0:
+	case len(s.Kept) < sketchSize:
+		i = len(s.Kept)
+		s.Kept = append(s.Kept, Demand{Request: r})
+	default:
+		i = len(s.Kept) - 1
+		s.Kept[i].Request = r
 	}
-	power := int64(1) << ((bucket - 1) / 2)
-	if bucket%2 == 0 {
-		return power * 181 / 128
+	s.Kept[i].Count++
+	for ; i > 0 && s.Kept[i-1].Count < s.Kept[i].Count; i-- {
+		s.Kept[i-1], s.Kept[i] = s.Kept[i], s.Kept[i-1]
 	}
-	return power
+	if s.Seen >= sketchSpan {
+		s.halve()
+	}
 }
 
-// bucketOf is the bucket of a size.
-func bucketOf(size int64) int {
-	b := 0
-	for b+1 < buckets && size >= bound(b+1) {
-		b++
+func (s *Sketch) halve() {
+	s.Seen, s.Told = 0, s.Told/2
+	for i := range s.Kept {
+		s.Kept[i].Count /= 2
+		s.Seen += s.Kept[i].Count
 	}
-	return b
+	s.Kept = slices.DeleteFunc(s.Kept, func(d Demand) bool { return d.Count == 0 })
 }
 
-// observe adds a size to a sketch and lets the older ones fade.
-func observe(s *nexus.Sketch, size int64) {
-	var dense [buckets]int64
-	copy(dense[s.From:], s.Counts)
-	for i := range dense {
-		dense[i] -= (dense[i] + memory - 1) / memory
-	}
-	dense[bucketOf(size)] += fresh
-	from, to := 0, buckets
-	for dense[from] == 0 {
-		from++
-	}
-	for dense[to-1] == 0 {
-		to--
-	}
-	s.From, s.Counts = from, append([]int64(nil), dense[from:to]...)
-}
+// Due says whether so much is new that the mix is worth publishing again: every score that was kept is
+// void then. It is first due after sixteen requests, and again whenever a quarter more have been seen:
+// some thirty times in the first ten thousand, then about every seven thousand.
+func (s *Sketch) Due() bool { return s.Seen >= max(sketchFirst, s.Told+s.Told/4) }
 
-// spread is a distribution of sizes: what a sketch says, filled up with what is known of its like.
-type spread [buckets]int64
-
-// blend is the spread of a sketch on top of `like`, which counts as much as `weight` observations.
-func blend(s *nexus.Sketch, like *spread, weight int64) *spread {
-	var sum spread
-	if total := like.above(0); total > 0 {
-		for i, n := range like {
-			sum[i] = n * weight * fresh / total
-		}
-	}
-	if s != nil {
-		for i, n := range s.Counts {
-			sum[s.From+i] += n
-		}
-	}
-	return &sum
-}
-
-// above is how much weight lies above a size; within a bucket the weight is spread evenly.
-func (s *spread) above(size int64) int64 {
-	var sum int64
-	b := bucketOf(size)
-	for _, n := range s[b+1:] {
-		sum += n
-	}
-	if b+1 < buckets {
-		low, high := bound(b), bound(b+1)
-		sum += s[b] * (high - size) / (high - low)
-	}
-	return sum
-}
-
-// quantile is the size that `share` percent of the weight above `least` lies below.
-func (s *spread) quantile(percent, least int64) int64 {
-	rest := s.above(least) * (100 - percent) / 100 // weight that has to lie above the answer
-	for b := buckets - 1; b > 0; b-- {
-		if s[b] == 0 {
-			continue
-		}
-		if rest < s[b] {
-			low, high := bound(b), bound(min(b+1, buckets-1))
-			return max(least, high-(high-low)*rest/s[b])
-		}
-		rest -= s[b]
-	}
-	return max(least, 1)
-}
-
-// mean is the mean of the sizes above `least`, none counted as more than `limit`.
-func (s *spread) mean(least, limit int64) int64 {
-	var sum, weight int64
-	for b, n := range s {
-		if n == 0 || b+1 < buckets && bound(b+1) <= least {
-			continue
-		}
-		low, high := bound(b), bound(min(b+1, buckets-1))
-		if low < least {
-			n, low = n*(high-least)/max(1, high-low), least
-		}
-		sum += n * min((low+high)/2, max(limit, least))
-		weight += n
-	}
-	if weight == 0 {
-		return least
-	}
-	return sum / weight
+// Mix publishes what is known, the most frequent first.
+func (s *Sketch) Mix() []Demand {
+	s.Told = s.Seen
+	return slices.Clone(s.Kept)
 }
