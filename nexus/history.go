@@ -1,6 +1,9 @@
 package nexus
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // History is what past jobs taught: how long jobs of a kind run, and how far estimates of starts were off. It
 // is a sketch of bounded size, kept by the place and carried in the snapshot; only package policy folds
@@ -11,6 +14,32 @@ type History struct {
 	Runs []Sketch `json:"runs,omitempty"`
 	// Waits are waits as a multiple of what had been estimated, in thousandths; ascending by Kind.
 	Waits []Sketch `json:"waits,omitempty"`
+	// Mix counts what the jobs that came asked of a node.
+	Mix Mix `json:"mix,omitzero"`
+}
+
+// Mix is a bounded count of what jobs ask of a node, newer ones for more; the most frequent first.
+type Mix struct {
+	Kept []Wanted `json:"kept,omitempty"`
+	Seen int64    `json:"seen,omitempty"` // the sum of the counts
+	Told int64    `json:"told,omitempty"` // Seen when the mix was last published
+}
+
+// Wanted is what a job asks of a node, and how often that was asked.
+type Wanted struct {
+	CPU    CPU    `json:"cpu,omitempty"`
+	Memory MiB    `json:"memory,omitempty"`
+	GPUs   int    `json:"gpus,omitempty"`   // whole ones
+	Share  MiB    `json:"share,omitempty"`  // of one GPU
+	Models string `json:"models,omitempty"` // that will do, separated by "|"; empty: any
+	Count  int64  `json:"count,omitempty"`
+}
+
+// Clone is a copy that may be kept while the history learns on.
+func (h *History) Clone() *History {
+	c := *h
+	c.Runs, c.Waits, c.Mix.Kept = slices.Clone(h.Runs), slices.Clone(h.Waits), slices.Clone(h.Mix.Kept)
+	return &c
 }
 
 // Sketch counts the sizes that were observed of one kind of job, older ones for less.
@@ -21,5 +50,6 @@ type Sketch struct {
 	// factor of the square root of two wide: see policy.
 	From int `json:"from"`
 	// Counts are in thousandths of an observation.
+	// A sketch that changes gets new ones.
 	Counts []int64 `json:"counts"`
 }

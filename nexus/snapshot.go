@@ -14,6 +14,8 @@ type Snapshot struct {
 	Use []QueueUse `json:"use,omitempty"`
 	// Reserve is what plans have reserved so far and not released.
 	Reserve []Reservation `json:"reserve,omitempty"`
+	// History is what past jobs taught; nil: nothing.
+	History *History `json:"history,omitempty"`
 }
 
 // Delta is what changed since the version before. A place yields a Full one first.
@@ -31,9 +33,11 @@ type Delta struct {
 	Queues    []Queue  `json:"queues,omitempty"`     // all of them when any changed
 	// Use is all of it when any changed.
 	Use []QueueUse `json:"use,omitempty"`
+	// History replaces the one before; nil: it is as it was.
+	History *History `json:"history,omitempty"`
 }
 
 // Empty reports whether the delta says nothing.
 func (d Delta) Empty() bool {
-	return !d.Full && len(d.Jobs)+len(d.GoneJobs)+len(d.Nodes)+len(d.GoneNodes)+len(d.Queues)+len(d.Use) == 0
+	return !d.Full && len(d.Jobs)+len(d.GoneJobs)+len(d.Nodes)+len(d.GoneNodes)+len(d.Queues)+len(d.Use) == 0 && d.History == nil
 }

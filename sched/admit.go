@@ -179,7 +179,7 @@ func (c *cycle) fewerAuto(e *entry, some func(nodes, gpus int) ([]kind, shortage
 	res := &ask.Spec.Resources
 	for _, name := range c.now.Names() {
 		if c.both(name, &c.room) && c.now.Node(name).State == nexus.Ready {
-			free = max(free, len(wholeGPUs(nil, &c.room, res)))
+			free = max(free, len(c.index.picker.wholeGPUs(nil, &c.room, res)))
 		}
 	}
 	if ask.Spec.Workers > 0 {

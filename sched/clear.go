@@ -54,7 +54,7 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 		if node.State != nexus.Ready {
 			return proposal{}
 		}
-		leave, ok := c.clearNode(node.Name, e.asked(), cl)
+		leave, ok := c.clearNode(node.Name, &e.as.spec, cl)
 		return proposal{ok, slot, leave}
 	}
 	tell := func(p proposal) {
@@ -99,7 +99,7 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 }
 
 // clearNode makes the best proposal for one node.
-func (c *cycle) clearNode(name string, j *nexus.Job, cl clearing) (best []*entry, ok bool) {
+func (c *cycle) clearNode(name string, spec *nexus.Spec, cl clearing) (best []*entry, ok bool) {
 	c.tried = c.tried[:0]
 	for _, e := range c.live[name] {
 		if cl.may(e) {
@@ -110,14 +110,14 @@ func (c *cycle) clearNode(name string, j *nexus.Job, cl clearing) (best []*entry
 	for _, v := range c.tried {
 		sheets.give(v.seat)
 	}
-	if !sheets.fit(&j.Spec) {
+	if !sheets.fit(spec) {
 		return nil, false
 	}
 	for i, order := range cl.orders {
 		slices.SortFunc(c.tried, func(a, b onNode) int { return order(a.entry, b.entry) })
 		var leave []*entry // the last in order stay first, as long as the job fits
 		for _, v := range slices.Backward(c.tried) {
-			if sheets.take(v.seat); !sheets.fit(&j.Spec) {
+			if sheets.take(v.seat); !sheets.fit(spec) {
 				sheets.give(v.seat)
 				leave = append(leave, v.entry)
 			}

@@ -15,6 +15,8 @@ import (
 
 // picker picks devices on one node. It keeps its memory from one pick to the next.
 type picker struct {
+	worth // what the nodes stay worth
+
 	free   []int // positions of the devices that would do, ascending
 	picked []int // of these, ascending by index once chosen
 	island string
@@ -23,7 +25,7 @@ type picker struct {
 
 // whole picks n whole devices; false if the node does not have so many.
 func (p *picker) whole(r *ledger.Room, s *nexus.Spec, n int) bool {
-	p.free = wholeGPUs(p.free[:0], r, &s.Resources)
+	p.free = p.wholeGPUs(p.free[:0], r, &s.Resources)
 	if len(p.free) < n {
 		return false
 	}
@@ -139,7 +141,7 @@ func (p *picker) share(r *ledger.Room, s *nexus.Spec) (best int, ok bool) {
 	want := s.Resources.GPUMemory
 	p.free = p.free[:0]
 	for i := range r.GPUs {
-		if r.GPUs[i].Share >= want && isModel(&r.Node.GPUs[i], s.Resources.GPUModel) {
+		if r.GPUs[i].Share >= want && p.suit(&r.Node.GPUs[i], s.Resources.GPUModel) {
 			p.free = append(p.free, i)
 		}
 	}
@@ -147,7 +149,7 @@ func (p *picker) share(r *ledger.Room, s *nexus.Spec) (best int, ok bool) {
 		return 0, false
 	}
 	node := r.Node
-	return slices.MinFunc(p.free, func(a, b int) int {
+	best = slices.MinFunc(p.free, func(a, b int) int {
 		d, e, f, g := &node.GPUs[a], &node.GPUs[b], &r.GPUs[a], &r.GPUs[b]
 		var taste int
 		switch s.Type {
@@ -160,7 +162,14 @@ func (p *picker) share(r *ledger.Room, s *nexus.Spec) (best int, ok bool) {
 		}
 		wish := cmp.Compare(bit(slices.Contains(s.PreferGPUs, e.Index)), bit(slices.Contains(s.PreferGPUs, d.Index)))
 		return cmp.Or(wish, taste, cmp.Compare(f.Jobs, g.Jobs), cmp.Compare(d.Index, e.Index))
-	}), true
+	})
+	if p.scores(s) && !slices.Contains(s.PreferGPUs, node.GPUs[best].Index) {
+		var device int
+		if p.score, device = p.scoreOf(r, s); device >= 0 && (s.Type != nexus.Training || node.GPUs[device].Util <= node.GPUs[best].Util) {
+			best = device
+		}
+	}
+	return best, true
 }
 
 // becauseShare is the clause for a share.
@@ -175,17 +184,20 @@ func (p *picker) becauseShare(r *ledger.Room, s *nexus.Spec, best int) string {
 	case s.Type == nexus.Preprocessing || s.Type == nexus.Evaluation:
 		return fmt.Sprintf("fullest GPU with room (%s free)", r.GPUs[best].Share)
 	}
+	if p.scores(s) {
+		return fmt.Sprintf("fits best (%s free, %d %% utilised)", r.GPUs[best].Share, r.Node.GPUs[best].Util*10)
+	}
 	return fmt.Sprintf("least utilised (%d %%)", r.Node.GPUs[best].Util*10)
 }
 
 // rankWhole is how much a type likes a node for the whole devices that were picked: full nodes are filled up
 // first, so that large gangs find whole ones; inference spreads.
-func (p *picker) rankWhole(r *ledger.Room, t nexus.Type) rank {
+func (p *picker) rankWhole(r *ledger.Room, s *nexus.Spec) rank {
 	left := -len(p.picked)
 	for i := range r.GPUs {
 		left += bit(r.GPUs[i].Whole)
 	}
-	if t == nexus.Inference {
+	if s.Type == nexus.Inference {
 		var memory int64
 		for _, i := range p.picked {
 			memory += int64(r.GPUs[i].Share)
@@ -193,17 +205,27 @@ func (p *picker) rankWhole(r *ledger.Room, t nexus.Type) rank {
 		return rank{-memory, int64(r.Jobs), int64(-left)}
 	}
 	var util int64
-	if t == nexus.Training {
+	if s.Type == nexus.Training {
 		for _, i := range p.picked {
 			util += int64(r.Node.GPUs[i].Util)
 		}
 	}
+	if p.scores(s) {
+		score, _ := p.scoreOf(r, s)
+		return rank{util, -score}
+	}
 	return rank{util, int64(left), int64(r.Jobs)}
 }
 
-func rankShare(r *ledger.Room, t nexus.Type, i int) rank {
+func (p *picker) rankShare(r *ledger.Room, s *nexus.Spec, i int) rank {
 	g, jobs := &r.GPUs[i], int64(r.Jobs)
-	switch t {
+	switch {
+	case p.scores(s) && s.Type == nexus.Training:
+		return rank{int64(r.Node.GPUs[i].Util), -p.score}
+	case p.scores(s):
+		return rank{-p.score}
+	}
+	switch s.Type {
 	case nexus.Inference:
 		return rank{-int64(g.Share), jobs}
 	case nexus.Preprocessing, nexus.Evaluation:

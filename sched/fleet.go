@@ -89,11 +89,12 @@ type demand struct {
 // demands lists what a job asks of a node, in the order in which shortage is told.
 func demands(s *nexus.Spec) []demand {
 	res := &s.Resources
+	var p picker
 	var list []demand
 	switch {
 	case res.GPUs.N > 0:
 		list = append(list, demand{"gpus", int64(res.GPUs.N), func(r *ledger.Room) int64 {
-			return int64(len(wholeGPUs(nil, r, res)))
+			return int64(len(p.wholeGPUs(nil, r, res)))
 		}})
 	case res.Share():
 		list = append(list, demand{"gpu_memory", int64(res.GPUMemory), func(r *ledger.Room) int64 {

@@ -6,6 +6,7 @@ import (
 
 	"ainexus.io/nexus"
 	"ainexus.io/sched/ledger"
+	"ainexus.io/sched/policy"
 )
 
 // index knows for each kind of request how well every node suits it, and looks again only at nodes about which
@@ -13,8 +14,9 @@ import (
 type index struct {
 	ledger *ledger.Ledger
 	picker picker
-	fleet  uint64 // of the ledger, when the slots were numbered
-	seen   uint64 // of the ledger's changes, by the rooms
+	score  func(m models, supply []policy.Supply) policy.Scorer // makes one for a fleet
+	fleet  uint64                                               // of the ledger, when the slots were numbered
+	seen   uint64                                               // of the ledger's changes, by the rooms
 	rooms  []ledger.Room
 	tables map[shape]*table
 	uses   uint64
@@ -48,14 +50,23 @@ func compareRatings(a, b *rating) int {
 	return cmp.Or(cmp.Compare(b.met, a.met), slices.Compare(a.rank[:], b.rank[:]))
 }
 
-func newIndex(l *ledger.Ledger) *index { return &index{ledger: l, tables: map[shape]*table{}} }
+func newIndex(l *ledger.Ledger, score func(models, []policy.Supply) policy.Scorer) *index {
+	return &index{ledger: l, tables: map[shape]*table{}, score: score}
+}
+
+// forgetScores makes every node be looked at again: what is expected, or the fleet, is another.
+func (x *index) forgetScores() { x.picker.scorer = nil }
 
 // sync looks again at the rooms that changed.
 func (x *index) sync() {
-	if fleet := x.ledger.Fleet(); fleet != x.fleet || x.rooms == nil {
-		x.ledger.Number()
-		x.fleet, x.seen = fleet, 0
-		x.rooms = make([]ledger.Room, len(x.ledger.Names()))
+	if fleet := x.ledger.Fleet(); fleet != x.fleet || x.picker.scorer == nil {
+		if x.ledger.Number(); fleet != x.fleet || len(x.rooms) != len(x.ledger.Names()) {
+			x.fleet, x.seen = fleet, 0
+			x.rooms = make([]ledger.Room, len(x.ledger.Names()))
+		}
+		m := newModels(x.ledger.Names(), x.ledger.Node)
+		x.picker.worth = worth{models: m, suits: map[suit]bool{}}
+		x.picker.scorer = x.score(m, m.supply(x.ledger.Names(), x.ledger.Node))
 		clear(x.tables)
 	}
 	x.seen = x.ledger.Changed(x.seen, func(slot int) { x.ledger.RoomAt(slot, &x.rooms[slot]) })

@@ -19,7 +19,7 @@ type candidate struct {
 // as `now` has them.
 func (c *cycle) find(e *entry, see look, apart *slots) []nexus.Seat {
 	t := c.index.table(e.as.shape, &e.as.spec)
-	spec := &e.asked().Spec
+	spec := &e.as.spec
 	size := gang(spec)
 	var found []candidate
 	offer := func(slot int) {

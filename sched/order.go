@@ -38,7 +38,9 @@ func (p promises) of(j *nexus.Job) time.Time {
 	return time.Time{}
 }
 
-func (l *line) compare(a, b *entry) int { return policy.Compare(&a.job, &b.job, l.promises.of(&a.job)) }
+func (l *line) compare(a, b *entry) int {
+	return policy.Compare(&a.job, &b.job, a.key, b.key, l.promises.of(&a.job))
+}
 
 func (l *line) add(e *entry) { l.come = append(l.come, e) }
 

@@ -38,6 +38,9 @@ type Planner struct {
 	users map[userAt]userHolds
 	use   []nexus.QueueUse
 
+	history *nexus.History
+	outlook *policy.Outlook // of the history
+
 	kept   map[string]nexus.Reservation // as last told
 	claims []claim                      // of the last step
 }
@@ -46,9 +49,10 @@ type Planner struct {
 type entry struct {
 	job   nexus.Job
 	form  *form
-	gone  bool         // it was replaced by how it stands now, or is over
-	told  nexus.Reason // while it waits; Code is empty before the first
-	ahead int          // how many claims there were when its turn came
+	key   time.Duration // its place in line, within its priority: less goes first
+	gone  bool          // it was replaced by how it stands now, or is over
+	told  nexus.Reason  // while it waits; Code is empty before the first
+	ahead int           // how many claims there were when its turn came
 
 	queue int        // its queue's position in the tree; -1: there is none
 	spent amounts    // what it counts for while it lives; nil: nothing
@@ -90,7 +94,7 @@ func planned(s nexus.Snapshot, p policy.Policy) (*Planner, nexus.Plan) {
 
 // everything is a snapshot as a delta.
 func everything(s nexus.Snapshot) nexus.Delta {
-	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues, Use: s.Use}
+	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues, Use: s.Use, History: s.History}
 }
 
 // Step takes in what changed and says what to do about it: only what changed since the last plan. A
@@ -173,7 +177,7 @@ func (p *Planner) Snapshot() nexus.Snapshot {
 	for _, id := range slices.Sorted(maps.Keys(p.kept)) {
 		s.Reserve = append(s.Reserve, p.kept[id])
 	}
-	s.Use = p.use
+	s.Use, s.History = p.use, p.history
 	return s
 }
 
@@ -185,6 +189,9 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 	if d.Full {
 		p.forget()
 	}
+	if d.History != nil {
+		p.learn(d.History)
+	}
 	p.version = d.Version
 	if at.After(p.at) {
 		p.at = at
@@ -192,6 +199,9 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 	for _, n := range d.Nodes {
 		if before := p.now.Node(n.Name); before == nil || !sameMachine(before, &n) {
 			p.facts++
+		}
+		if before := p.now.Node(n.Name); before == nil || !sameHardware(before, &n) {
+			p.index.forgetScores()
 		}
 		p.now.SetNode(n)
 		p.later.SetNode(n)
@@ -227,11 +237,19 @@ func (p *Planner) forget() {
 	p.running = map[string]int{}
 	p.line, p.waiting, p.claims = line{}, 0, nil
 	p.now, p.later = ledger.New(), ledger.New()
-	p.index = newIndex(p.now)
+	p.index = newIndex(p.now, p.scorer)
 	p.facts++
 	p.kept = map[string]nexus.Reservation{}
 	p.turns, p.use = nil, nil
+	p.history, p.outlook = nil, policy.Look(nil)
 	p.plant()
+}
+
+// sameHardware reports whether a node has what it had.
+func sameHardware(a, b *nexus.Node) bool {
+	return a.CPU == b.CPU && a.Memory == b.Memory && slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
+		return d.Model == e.Model && d.Memory == e.Memory && d.Reserve == e.Reserve
+	})
 }
 
 // sameMachine reports whether a node is what it was, however busy it is.
@@ -260,6 +278,7 @@ func (p *Planner) set(j nexus.Job) *entry {
 	p.countMember(&j, 1)
 	switch {
 	case j.Phase == nexus.Pending:
+		e.key = p.keyOf(&e.job)
 		p.line.add(e)
 		p.waiting++
 		return e

@@ -38,15 +38,15 @@ func (p *picker) rate(r *ledger.Room, s *nexus.Spec) (rank, bool) {
 		if !p.whole(r, s, res.GPUs.N) {
 			return rank{}, false
 		}
-		return p.rankWhole(r, s.Type), true
+		return p.rankWhole(r, s), true
 	case res.Share():
 		best, ok := p.share(r, s)
 		if !ok {
 			return rank{}, false
 		}
-		return rankShare(r, s.Type, best), true
+		return p.rankShare(r, s, best), true
 	}
-	return rankCPU(r, s.Type), true
+	return p.rankCPU(r, s), true
 }
 
 // seat makes the seat.
@@ -64,13 +64,13 @@ func (p *picker) seat(r *ledger.Room, s *nexus.Spec) (offer, bool) {
 	case res.Share():
 		return p.shareSeat(r, s, seat)
 	}
-	return cpuSeat(r, s, seat), true
+	return p.cpuSeat(r, s, seat), true
 }
 
 // autoSeat takes exactly `workers` free GPUs, or all free ones where the workers were not counted, else
 // none and CPU workers.
 func (p *picker) autoSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
-	p.free = wholeGPUs(p.free[:0], r, &s.Resources)
+	p.free = p.wholeGPUs(p.free[:0], r, &s.Resources)
 	free := len(p.free)
 	n := s.Workers
 	if n == 0 {
@@ -90,7 +90,7 @@ func (p *picker) autoSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer
 		}
 	}
 	if n == 0 {
-		o := cpuSeat(r, s, seat)
+		o := p.cpuSeat(r, s, seat)
 		why := "no GPU is free: "
 		if len(r.Node.GPUs) == 0 {
 			why = "no GPU here: "
@@ -112,7 +112,7 @@ func (p *picker) gpuSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat, n int) 
 		seat.Workers = n
 	}
 	seat.GPUs, seat.Because = seatGPUs(r.Node, p.picked), p.because(r, s)
-	return offer{seat: seat, node: r.Node, rank: p.rankWhole(r, s.Type)}, true
+	return offer{seat: seat, node: r.Node, rank: p.rankWhole(r, s)}, true
 }
 
 func (p *picker) shareSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
@@ -122,20 +122,24 @@ func (p *picker) shareSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offe
 	}
 	seat.Workers = max(1, seat.Workers)
 	seat.GPUs, seat.Share, seat.Because = seatGPUs(r.Node, []int{best}), s.Resources.GPUMemory, p.becauseShare(r, s, best)
-	return offer{seat: seat, node: r.Node, rank: rankShare(r, s.Type, best)}, true
+	return offer{seat: seat, node: r.Node, rank: p.rankShare(r, s, best)}, true
 }
 
 // cpuSeat seats workers that use no GPU; they may share cpu slots.
-func cpuSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) offer {
+func (p *picker) cpuSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) offer {
 	seat.Workers = max(1, seat.Workers)
 	seat.Because = fmt.Sprintf("%s on %s", count(seat.Workers, "worker"), slotsOf(seat.CPU))
-	return offer{seat: seat, node: r.Node, rank: rankCPU(r, s.Type)}
+	return offer{seat: seat, node: r.Node, rank: p.rankCPU(r, s)}
 }
 
 // rankCPU puts nodes without GPUs first.
-func rankCPU(r *ledger.Room, t nexus.Type) rank {
+func (p *picker) rankCPU(r *ledger.Room, s *nexus.Spec) rank {
 	gpus := int64(bit(len(r.GPUs) > 0))
-	if t != nexus.Preprocessing {
+	if p.scores(s) && !s.Resources.GPUs.Auto {
+		score, _ := p.scoreOf(r, s)
+		return rank{gpus, -score}
+	}
+	if s.Type != nexus.Preprocessing {
 		return rank{gpus, -int64(r.CPU)}
 	}
 	whole := 0
@@ -146,10 +150,10 @@ func rankCPU(r *ledger.Room, t nexus.Type) rank {
 }
 
 // wholeGPUs adds to list the positions of the devices that a job could have for itself.
-func wholeGPUs(list []int, r *ledger.Room, res *nexus.Resources) []int {
+func (p *picker) wholeGPUs(list []int, r *ledger.Room, res *nexus.Resources) []int {
 	for i := range r.GPUs {
 		d := &r.Node.GPUs[i]
-		if r.GPUs[i].Whole && d.Memory >= res.GPUMemory && isModel(d, res.GPUModel) {
+		if r.GPUs[i].Whole && d.Memory >= res.GPUMemory && p.suit(d, res.GPUModel) {
 			list = append(list, i)
 		}
 	}

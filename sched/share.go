@@ -111,7 +111,7 @@ func (m *merge) sort(line []*entry, order nexus.QueueOrder) {
 				return first
 			}
 		}
-		return policy.CompareIn(order, &a.job, &b.job, m.promised.of(&a.job))
+		return policy.CompareIn(order, &a.job, &b.job, a.key, b.key, m.promised.of(&a.job))
 	})
 }
 
@@ -180,9 +180,10 @@ func (s *stream) Len() int { return len(s.kids) }
 // Less says whose turn comes first.
 func (s *stream) Less(i, j int) bool {
 	a, b := s.kids[i], s.kids[j]
-	x, y := &a.head().job, &b.head().job
+	first, second := a.head(), b.head()
+	x, y := &first.job, &second.job
 	if s.root {
-		return policy.Compare(x, y, s.merge.promised.of(x)) < 0
+		return policy.Compare(x, y, first.key, second.key, s.merge.promised.of(x)) < 0
 	}
 	return cmp.Or(cmp.Compare(b.turn.priority, a.turn.priority), cmp.Compare(a.turn.waits, b.turn.waits),
 		cmp.Compare(a.turn.beyond, b.turn.beyond), cmp.Compare(a.turn.share, b.turn.share),

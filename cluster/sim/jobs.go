@@ -9,29 +9,48 @@ import (
 	"ainexus.io/nexus"
 )
 
-// backoffs between attempts that failed by themselves: doubled each time.
-const (
-	firstBackoff = time.Second
-	lastBackoff  = time.Minute
-)
-
 // Submit takes a job in and returns its id.
 func (s *Sim) Submit(spec nexus.Spec, life Life) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := fmt.Sprintf("job-%04d", len(s.jobs)+1)
-	s.jobs[id] = &imagined{
-		job:  nexus.Job{ID: id, Spec: spec, User: "sim", Submitted: s.now, Phase: nexus.Pending},
-		life: life,
-	}
-	s.touch(id)
+	s.take(nexus.Job{ID: id, Spec: spec, User: "sim"}, life)
 	return id
+}
+
+// SubmitAs takes a job in under an id and a user of the caller's. An id that was used before is a
+// violation, and not taken.
+func (s *Sim) SubmitAs(id, user string, spec nexus.Spec, life Life) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jobs[id] != nil {
+		s.violations = append(s.violations, "two jobs are called "+id)
+		return
+	}
+	s.take(nexus.Job{ID: id, Spec: spec, User: user}, life)
+}
+
+func (s *Sim) take(j nexus.Job, life Life) {
+	s.act()
+	j.Submitted, j.Phase = s.now, nexus.Pending
+	im := &imagined{job: j, life: life}
+	s.jobs[j.ID] = im
+	s.tell(Submitted, im, "")
+	s.touch(j.ID)
+	if life.Patience > 0 {
+		s.after(life.Patience, func() {
+			if im.job.Phase == nexus.Pending && im.job.Attempt == 0 {
+				s.finish(im, nexus.Cancelled, nexus.CauseCancel)
+			}
+		})
+	}
 }
 
 // Cancel ends a job: at once if it waits, else as soon as it has stopped.
 func (s *Sim) Cancel(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.act()
 	j := s.jobs[id]
 	switch {
 	case j == nil:
@@ -50,6 +69,7 @@ func (s *Sim) Cancel(id string) error {
 func (s *Sim) SetPriority(id string, p nexus.Priority) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.act()
 	if j := s.jobs[id]; j != nil && !j.job.Phase.Over() {
 		j.job.Spec.Priority = p
 		s.touch(id)
@@ -60,6 +80,7 @@ func (s *Sim) SetPriority(id string, p nexus.Priority) {
 func (s *Sim) Open(gate string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.act()
 	s.gates[gate] = true
 	for _, id := range slices.Sorted(maps.Keys(s.jobs)) {
 		if j := s.jobs[id]; j.job.Phase == nexus.Running && j.life.Gate == gate {
@@ -73,6 +94,7 @@ func (s *Sim) Open(gate string) {
 func (s *Sim) Kill(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.act()
 	if j := s.jobs[id]; j != nil && j.job.Phase.Live() {
 		s.end(j, nexus.CauseNode, -1)
 	}
@@ -80,19 +102,43 @@ func (s *Sim) Kill(id string) {
 
 // start begins an attempt that was placed.
 func (s *Sim) start(j *imagined, p nexus.Placement) {
-	j.job.Phase, j.job.Attempt, j.job.Placement, j.job.Started = nexus.Starting, p.Attempt, &p, s.now
+	j.job.Phase, j.job.Attempt, j.job.Placement, j.job.Started = nexus.Starting, p.Attempt, &p, s.instant
 	j.job.NotBefore = time.Time{}
+	s.enter(j)
+	s.tell(Began, j, "")
+	if s.options.Brisk {
+		s.run(j)
+		s.note(j.job.ID)
+		return
+	}
 	s.touch(j.job.ID)
 	s.unlessEnded(j, 0, func() {
-		j.job.Phase, j.began = nexus.Running, s.now
+		s.run(j)
 		s.touch(j.job.ID)
-		if limit := time.Duration(j.job.Spec.MaxDuration); limit > 0 {
-			s.unlessEnded(j, limit, func() { s.end(j, nexus.CauseTimeout, -1) })
-		}
-		if j.life.Gate == "" || s.gates[j.life.Gate] {
-			s.exitAfter(j, max(0, j.life.Runs-j.done))
-		}
 	})
+}
+
+// run is the beginning of the work of an attempt.
+func (s *Sim) run(j *imagined) {
+	j.job.Phase, j.began = nexus.Running, s.instant
+	j.redo = 0
+	if j.job.Preemptions > 0 || j.lost {
+		j.redo = j.life.Resume
+	}
+	if limit := time.Duration(j.job.Spec.MaxDuration); limit > 0 {
+		s.unlessEnded(j, limit, func() { s.end(j, nexus.CauseTimeout, -1) })
+	}
+	if j.life.Gate == "" || s.gates[j.life.Gate] {
+		s.exitAfter(j, max(0, j.life.Runs-j.done)+j.redo)
+	}
+}
+
+// worked is how much of its work an attempt has done by now, beyond what was saved before.
+func (s *Sim) worked(j *imagined) time.Duration {
+	if j.job.Phase != nexus.Running {
+		return 0
+	}
+	return max(0, s.instant.Sub(j.began)-j.redo)
 }
 
 func (s *Sim) exitAfter(j *imagined, d time.Duration) {
@@ -120,18 +166,18 @@ func (s *Sim) stop(j *imagined, kind nexus.StopKind, yieldTo string) {
 	if j.job.Phase == nexus.Stopping && j.job.Stop == nexus.StopCancel {
 		return
 	}
-	running := j.job.Phase == nexus.Running
-	stopping := j.job.Phase == nexus.Stopping
+	worked, stopping := s.worked(j), j.job.Phase == nexus.Stopping
 	j.job.Phase, j.job.Stop, j.job.StopFor = nexus.Stopping, kind, yieldTo
 	s.touch(j.job.ID)
 	if stopping {
 		return
 	}
 	j.ending++
+	asked := s.instant
 	s.unlessEnded(j, j.life.Save, func() {
-		if running && j.job.Spec.Checkpoint != nil {
-			j.done += s.now.Sub(j.began)
-			j.job.CheckpointAt = s.now
+		if worked > 0 && j.job.Spec.Checkpoint != nil {
+			j.done += worked + s.instant.Sub(asked)
+			j.job.CheckpointAt = s.instant
 		}
 		cause := nexus.CausePreempt
 		if j.job.Stop == nexus.StopCancel {
@@ -151,6 +197,10 @@ func (s *Sim) end(j *imagined, cause nexus.Cause, exit int) {
 	case nexus.CauseTimeout:
 		s.finish(j, nexus.Failed, cause)
 	case nexus.CauseNode:
+		j.lost = true
+		if every := j.life.Every; every > 0 {
+			j.done += s.worked(j).Truncate(every)
+		}
 		s.requeue(j, cause, exit)
 	case nexus.CausePreempt:
 		j.job.Preemptions++
@@ -160,7 +210,7 @@ func (s *Sim) end(j *imagined, cause nexus.Cause, exit int) {
 			s.finish(j, nexus.Failed, cause)
 			break
 		}
-		j.job.NotBefore = s.now.Add(min(firstBackoff<<j.job.RestartsUsed, lastBackoff))
+		j.job.NotBefore = s.instant.Add(min(firstBackoff<<j.job.RestartsUsed, lastBackoff))
 		j.job.RestartsUsed++
 		s.requeue(j, cause, exit)
 	}
@@ -174,22 +224,32 @@ func (s *Sim) requeue(j *imagined, cause nexus.Cause, exit int) {
 
 func (s *Sim) finish(j *imagined, phase nexus.Phase, cause nexus.Cause) {
 	s.over(j, cause, j.life.Exit)
-	j.job.Phase, j.job.Finished = phase, s.now
+	j.job.Phase, j.job.Finished = phase, s.instant
+	s.tell(Over, j, cause)
 }
 
 // over clears what belonged to the attempt.
 func (s *Sim) over(j *imagined, cause nexus.Cause, exit int) {
 	j.ending++
 	if j.job.Placement != nil {
+		s.leave(j)
+		s.tell(Ended, j, cause)
 		j.job.Result = &nexus.Result{
-			Attempt: j.job.Attempt, OK: cause == "", Cause: cause, Rank: -1, Exit: exit, Ended: s.now, LostSeconds: -1,
+			Attempt: j.job.Attempt, OK: cause == "", Cause: cause, Rank: -1, Exit: exit, Ended: s.instant, LostSeconds: -1,
 		}
 	}
 	j.job.Placement, j.job.Stop, j.job.StopFor = nil, "", ""
 	s.touch(j.job.ID)
 }
 
+// act says that what follows is done now, by somebody outside.
+func (s *Sim) act() { s.instant = s.now }
+
+// touch has a job told to the engine.
 func (s *Sim) touch(id string) {
 	s.dirtyJobs[id] = true
 	s.stir()
 }
+
+// note has a job told to the engine with the next thing that is.
+func (s *Sim) note(id string) { s.dirtyJobs[id] = true }

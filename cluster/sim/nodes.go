@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"slices"
 
 	"ainexus.io/nexus"
 )
@@ -23,6 +22,11 @@ func Machine(name string, cpus int, memory nexus.MiB, gpus int, model string, gp
 func (s *Sim) SetNode(n nexus.Node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.act()
+	s.setNode(n)
+}
+
+func (s *Sim) setNode(n nexus.Node) {
 	s.nodes[n.Name] = n
 	s.dirtyNodes[n.Name] = true
 	if n.State == nexus.Lost {
@@ -34,18 +38,16 @@ func (s *Sim) SetNode(n nexus.Node) {
 // SetState changes the state of a node.
 func (s *Sim) SetState(name string, state nexus.NodeState) {
 	s.mu.Lock()
-	n, ok := s.nodes[name]
-	s.mu.Unlock()
-	if ok {
-		n.State = state
-		s.SetNode(n)
-	}
+	defer s.mu.Unlock()
+	s.act()
+	s.turn(name, state)
 }
 
 // RemoveNode takes a node away for good, with its attempts.
 func (s *Sim) RemoveNode(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.act()
 	delete(s.nodes, name)
 	s.dirtyNodes[name] = true
 	s.loseJobs(name)
@@ -54,13 +56,7 @@ func (s *Sim) RemoveNode(name string) {
 
 // loseJobs ends the attempts that had a seat on a node: a gang is whole or absent.
 func (s *Sim) loseJobs(node string) {
-	var lost []*imagined
-	for _, j := range s.jobs {
-		if j.job.Placement != nil && slices.ContainsFunc(j.job.Placement.Seats, func(x nexus.Seat) bool { return x.Node == node }) {
-			lost = append(lost, j)
-		}
-	}
-	for _, j := range lost {
-		s.end(j, nexus.CauseNode, -1)
+	for _, id := range s.on(node) {
+		s.end(s.jobs[id], nexus.CauseNode, -1)
 	}
 }

@@ -13,26 +13,25 @@ import (
 	"ainexus.io/nexus"
 )
 
-// Life is what an imagined job does once it runs. The zero value succeeds at once.
-type Life struct {
-	Runs time.Duration // work to do; what was saved by a checkpoint is not done again
-	Gate string        // if not empty, it runs until [Sim.Open] of that gate instead
-	Exit int           // exit code; not 0 is a failure
-	Save time.Duration // how long it takes to stop when it is asked to
-}
-
 // Sim is the place. Its methods may be called at any time from anywhere.
 type Sim struct {
-	mu      sync.Mutex
-	now     time.Time
+	options Options
+
+	mu  sync.Mutex
+	now time.Time
+	// instant is when what is done to the place now happens. The clock runs a little ahead of it while the
+	// engine gathers a burst: that costs the jobs nothing.
+	instant time.Time
 	version uint64
 	nodes   map[string]nexus.Node
+	books   map[string]*book // by node, of what lives there
 	jobs    map[string]*imagined
 	gates   map[string]bool // open ones
 	events  events
 	serial  int
 
 	told       bool // the first, full delta was given
+	news       bool // there is something in the dirty sets that the engine is not to wait for
 	dirtyJobs  map[string]bool
 	dirtyNodes map[string]bool
 	wake       chan struct{} // somebody waits in Changes; holds one token at most
@@ -41,25 +40,24 @@ type Sim struct {
 	violations []string
 }
 
-// imagined is a job and what only the place knows of it.
-type imagined struct {
-	job    nexus.Job
-	life   Life
-	done   time.Duration // work saved
-	began  time.Time     // of Running
-	ending int           // counts endings, so that events of a past attempt are void
-}
+// gathering is how far the clock may run ahead of the instant: more than an engine gathers for.
+const gathering = 20 * time.Millisecond
 
 // New returns a place with these nodes whose clock shows start.
-func New(start time.Time, nodes ...nexus.Node) *Sim {
+func New(start time.Time, nodes ...nexus.Node) *Sim { return NewWith(start, Options{}, nodes...) }
+
+// NewWith is [New] with options.
+func NewWith(start time.Time, o Options, nodes ...nexus.Node) *Sim {
 	s := &Sim{
-		now: start, nodes: map[string]nexus.Node{}, jobs: map[string]*imagined{}, gates: map[string]bool{},
+		options: o, now: start, instant: start,
+		nodes: map[string]nexus.Node{}, books: map[string]*book{}, jobs: map[string]*imagined{}, gates: map[string]bool{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{},
 		wake: make(chan struct{}, 1), idle: make(chan struct{}),
 	}
 	for _, n := range nodes {
 		s.nodes[n.Name] = n
 	}
+	s.failFrom(nodes)
 	return s
 }
 
@@ -88,8 +86,10 @@ func (s *Sim) Changes(ctx context.Context, until time.Time) (nexus.Delta, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		if d := s.delta(); !d.Empty() {
-			return d, ctx.Err()
+		if s.news || !s.told {
+			if d := s.delta(); !d.Empty() {
+				return d, ctx.Err()
+			}
 		}
 		if err := ctx.Err(); err != nil {
 			return nexus.Delta{}, err
@@ -97,6 +97,9 @@ func (s *Sim) Changes(ctx context.Context, until time.Time) (nexus.Delta, error)
 		switch {
 		case len(s.events) > 0 && (until.IsZero() || !s.events[0].at.After(until)):
 			e := heap.Pop(&s.events).(event)
+			if e.at.After(s.instant) {
+				s.instant = e.at
+			}
 			if e.at.After(s.now) {
 				s.now = e.at
 			}
@@ -105,7 +108,12 @@ func (s *Sim) Changes(ctx context.Context, until time.Time) (nexus.Delta, error)
 			if until.After(s.now) {
 				s.now = until
 			}
-			return nexus.Delta{}, nil
+			if s.now.Sub(s.instant) > gathering {
+				s.instant = s.now
+			}
+			return s.delta(), nil
+		case len(s.dirtyJobs)+len(s.dirtyNodes) > 0:
+			s.news = true // nothing else will come for which they could wait
 		default:
 			s.rest(ctx)
 		}
@@ -129,6 +137,7 @@ func (s *Sim) rest(ctx context.Context) {
 
 // stir says that there is something to do.
 func (s *Sim) stir() {
+	s.news = true
 	if s.resting {
 		s.resting, s.idle = false, make(chan struct{})
 	}
@@ -154,6 +163,7 @@ func (s *Sim) Settle(ctx context.Context) error {
 // delta is what changed since the last one.
 func (s *Sim) delta() nexus.Delta {
 	if s.told && len(s.dirtyJobs)+len(s.dirtyNodes) == 0 {
+		s.news = false
 		return nexus.Delta{}
 	}
 	s.version++
@@ -184,6 +194,7 @@ func (s *Sim) delta() nexus.Delta {
 	}
 	clear(s.dirtyJobs)
 	clear(s.dirtyNodes)
+	s.news = false
 	return d
 }
 
@@ -215,33 +226,4 @@ func (s *Sim) Violations() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.violations)
-}
-
-// event is something that happens by itself.
-type event struct {
-	at     time.Time
-	serial int // of equals, the first made is the first to happen
-	do     func()
-}
-
-func (s *Sim) at(t time.Time, do func()) {
-	s.serial++
-	heap.Push(&s.events, event{t, s.serial, do})
-}
-
-func (s *Sim) after(d time.Duration, do func()) { s.at(s.now.Add(d), do) }
-
-type events []event
-
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
-	return cmp.Or(e[i].at.Compare(e[j].at), cmp.Compare(e[i].serial, e[j].serial)) < 0
-}
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	last := len(*e) - 1
-	x := (*e)[last]
-	*e = (*e)[:last]
-	return x
 }

@@ -57,6 +57,9 @@ func meant(word string) string {
 	return "did you mean " + word + "?"
 }
 
+// Nearest finds the word that text is a slip of, for whoever else takes words from people; empty where none is near.
+func Nearest(text string, words []string) string { return nearest(text, words) }
+
 // nearest finds the word that text is a slip of; empty where none is near.
 func nearest(text string, words []string) string {
 	if len(text) > maxScalar {

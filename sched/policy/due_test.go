@@ -53,10 +53,10 @@ func TestEveryJobIsFinallyAheadOfAnyNewcomer(t *testing.T) {
 func TestKeysOfWaitingJobsStandStillExceptForARerank(t *testing.T) {
 	o := Look(taught())
 	j := job("a", "q", 4, 5)
-	for _, b := range append(Baselines(), Named{Name: "ours"}) {
+	for _, b := range []Policy{{}, {Rank: ByArrival}, {Rank: ByLength}} {
 		whole := 3 * time.Hour
 		if x, y := b.Rank.Key(j, o, start, whole), b.Rank.Key(j, o, start.Add(9*time.Hour), whole); x != y {
-			t.Errorf("%s: %v, then %v", b.Name, x, y)
+			t.Errorf("%q: %v, then %v", b.Rank, x, y)
 		}
 	}
 }

@@ -24,6 +24,22 @@ func Look(h *nexus.History) *Outlook {
 // Version is that of the history.
 func (o *Outlook) Version() uint64 { return o.history.Version }
 
+// Taught reports whether enough jobs have ended to expect anything of others.
+func (o *Outlook) Taught() bool {
+	i, known := find(o.history.Runs, "all")
+	return known && sum(o.history.Runs[i].Counts) >= enough*fresh
+}
+
+// enough is how many ends teach something.
+const enough = 16
+
+func sum(counts []int64) (total int64) {
+	for _, n := range counts {
+		total += n
+	}
+	return total
+}
+
 // Expectation is how long a job will have run in total when it ends: a tenth of its kind run shorter than Low,
 // half shorter than Median, a tenth longer than High.
 type Expectation struct {

@@ -7,13 +7,14 @@ import (
 	"ainexus.io/nexus"
 )
 
-// Compare says who goes first: higher priority, then inference ahead of its equals, then arrival. The id
-// decides between jobs of the same instant, so that the order is total. Where promised is not zero, seats
+// Compare says who goes first: higher priority, then inference ahead of its equals, then the lower key of the
+// [Rank], then arrival. The id decides between jobs of the same instant, so that the order is total. Where promised is not zero, seats
 // are kept since then for somebody of that priority: inference that came later goes by arrival.
-func Compare(a, b *nexus.Job, promised time.Time) int {
+func Compare(a, b *nexus.Job, keyA, keyB time.Duration, promised time.Time) int {
 	return cmp.Or(
 		cmp.Compare(b.Spec.Priority, a.Spec.Priority),
 		cmp.Compare(ahead(a, promised), ahead(b, promised)),
+		cmp.Compare(keyA, keyB),
 		a.Submitted.Compare(b.Submitted),
 		cmp.Compare(a.ID, b.ID),
 	)

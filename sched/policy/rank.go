@@ -19,35 +19,11 @@ const (
 	ByRemaining Rank = "remaining" // oracle: the shortest rest first
 )
 
-// Named is a policy as `nexus simulate` calls it.
-type Named struct {
-	Name string
-	Rank Rank
-	// Claims as in [Policy]; Strict: nobody passes the first that waits; Exact: claims get their dates from the true run times;
-	// Rerank: who runs is chosen anew at each event, and whoever ranks too low is preempted or moved.
-	Claims                int
-	Strict, Exact, Rerank bool
-	// Oracle says that it knows what nobody can know.
-	Oracle bool
-}
-
-// Baselines are the queueing policies that ours is compared with.
-func Baselines() []Named {
-	return []Named{
-		{Name: "fifo", Rank: ByArrival, Strict: true},
-		{Name: "firstfit", Rank: ByArrival},
-		{Name: "easy", Rank: ByArrival, Claims: 1, Exact: true, Oracle: true},
-		{Name: "las2d", Rank: ByAttained, Rerank: true},
-		{Name: "sjf-oracle", Rank: ByLength, Oracle: true},
-		{Name: "srtf-oracle", Rank: ByRemaining, Rerank: true, Oracle: true},
-	}
-}
-
 // hour is where two-level least attained service draws the line: one GPU-hour.
 const hour = time.Hour
 
 // Key is the number that a rank gives a job at an instant; whole is its true run time in total, which only oracles look at.
-// Without [Named.Rerank] it is asked of waiting jobs only, and then it does not depend on the instant.
+// Without [Policy.Rerank] it is asked of waiting jobs only, and then it does not depend on the instant.
 func (r Rank) Key(j *nexus.Job, o *Outlook, at time.Time, whole time.Duration) time.Duration {
 	switch r {
 	case ByArrival:

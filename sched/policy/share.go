@@ -58,14 +58,14 @@ func add(a, b int64) int64 {
 
 // CompareIn says who goes first in a queue of some order; it is total. Priority decides first in each.
 // With [nexus.OrderFair] it orders the jobs of one user.
-func CompareIn(order nexus.QueueOrder, a, b *nexus.Job, promised time.Time) int {
+func CompareIn(order nexus.QueueOrder, a, b *nexus.Job, keyA, keyB time.Duration, promised time.Time) int {
 	switch order {
 	case nexus.OrderFIFO, nexus.OrderFair:
 		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), a.Submitted.Compare(b.Submitted), cmp.Compare(a.ID, b.ID))
 	case nexus.OrderShortest:
 		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), due(a).Compare(due(b)), cmp.Compare(a.ID, b.ID))
 	}
-	return Compare(a, b, promised)
+	return Compare(a, b, keyA, keyB, promised)
 }
 
 // due is when a job would be done had it started at once: so a long one is passed by shorter ones for as

@@ -1,63 +1,74 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
 
-// Sketch is what is known of the requests that come: a bounded count of them, newest decayed least. It is a
-// plain value that a place may keep with its records. The zero value knows nothing.
-//
-// At most [sketchSize] requests are kept apart. One more takes the place of the rarest and inherits its
-// count (space-saving: no count is too low, and none too high by more than Seen/sketchSize). When Seen
-// reaches [sketchSpan], all counts are halved, so that a new mix outweighs an old one in time.
-type Sketch struct {
-	Kept []Demand // the most frequent first
-	Seen int64    // the sum of the counts
-	Told int64    // Seen when the mix was last published
-}
-
-const (
-	sketchSize  = 256
-	sketchSpan  = 1 << 15
-	sketchFirst = 16 // the first mix is published after so many requests
+	"ainexus.io/nexus"
 )
 
-// Add counts a request that has arrived.
-func (s *Sketch) Add(r Request) {
-	s.Seen++
-	i := slices.IndexFunc(s.Kept, func(d Demand) bool { return d.Request == r })
+// The mix of requests is a bounded count of them. At most mixSize are kept apart. One more takes the place of the rarest
+// and inherits its count (space-saving: no count is too low, and none too high by more than Seen/mixSize). When
+// Seen reaches mixSpan, all counts are halved, so that a new mix outweighs an old one in time.
+const (
+	mixSize  = 256
+	mixSpan  = 1 << 15
+	mixFirst = 16 // the first mix is published after so many requests
+)
+
+// WantedBy is what a job asks of each of its nodes.
+func WantedBy(s *nexus.Spec) nexus.Wanted {
+	r := &s.Resources
+	w := nexus.Wanted{CPU: r.CPU, Memory: r.Memory, GPUs: r.GPUs.N}
+	if r.GPUs.Auto {
+		w.GPUs = s.Workers
+	}
+	if r.Share() {
+		w.Share = r.GPUMemory
+	}
+	if w.GPUs > 0 || w.Share > 0 {
+		w.Models = strings.Join(r.GPUModel, "|")
+	}
+	return w
+}
+
+// LearnArrival counts what a job that has come asks for, and reports whether so much is new that the history is worth
+// publishing for it: every score that was kept is void then. That is first so after sixteen requests, and again
+// whenever a quarter more have been seen: some thirty times in the first ten thousand, then about every seven thousand.
+func LearnArrival(h *nexus.History, s *nexus.Spec) (due bool) {
+	w, m := WantedBy(s), &h.Mix
+	m.Seen++
+	i := slices.IndexFunc(m.Kept, func(k nexus.Wanted) bool { k.Count = 0; return k == w })
 	switch {
 	case i >= 0:
-	case len(s.Kept) < sketchSize:
-		i = len(s.Kept)
-		s.Kept = append(s.Kept, Demand{Request: r})
+	case len(m.Kept) < mixSize:
+		i = len(m.Kept)
+		m.Kept = append(m.Kept, w)
 	default:
-		i = len(s.Kept) - 1
-		s.Kept[i].Request = r
+		i = len(m.Kept) - 1
+		w.Count = m.Kept[i].Count
+		m.Kept[i] = w
 	}
-	s.Kept[i].Count++
-	for ; i > 0 && s.Kept[i-1].Count < s.Kept[i].Count; i-- {
-		s.Kept[i-1], s.Kept[i] = s.Kept[i], s.Kept[i-1]
+	m.Kept[i].Count++
+	for ; i > 0 && m.Kept[i-1].Count < m.Kept[i].Count; i-- {
+		m.Kept[i-1], m.Kept[i] = m.Kept[i], m.Kept[i-1]
 	}
-	if s.Seen >= sketchSpan {
-		s.halve()
+	if m.Seen >= mixSpan {
+		halve(m)
 	}
+	if m.Seen < max(mixFirst, m.Told+m.Told/4) {
+		return false
+	}
+	m.Told = m.Seen
+	h.Version++
+	return true
 }
 
-func (s *Sketch) halve() {
-	s.Seen, s.Told = 0, s.Told/2
-	for i := range s.Kept {
-		s.Kept[i].Count /= 2
-		s.Seen += s.Kept[i].Count
+func halve(m *nexus.Mix) {
+	m.Seen, m.Told = 0, m.Told/2
+	for i := range m.Kept {
+		m.Kept[i].Count /= 2
+		m.Seen += m.Kept[i].Count
 	}
-	s.Kept = slices.DeleteFunc(s.Kept, func(d Demand) bool { return d.Count == 0 })
-}
-
-// Due says whether so much is new that the mix is worth publishing again: every score that was kept is
-// void then. It is first due after sixteen requests, and again whenever a quarter more have been seen:
-// some thirty times in the first ten thousand, then about every seven thousand.
-func (s *Sketch) Due() bool { return s.Seen >= max(sketchFirst, s.Told+s.Told/4) }
-
-// Mix publishes what is known, the most frequent first.
-func (s *Sketch) Mix() []Demand {
-	s.Told = s.Seen
-	return slices.Clone(s.Kept)
+	m.Kept = slices.DeleteFunc(m.Kept, func(w nexus.Wanted) bool { return w.Count == 0 })
 }

@@ -1,0 +1,190 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"math/rand"
+	"slices"
+	"time"
+
+	"ainexus.io/cluster/sim"
+	"ainexus.io/cluster/sim/trace"
+	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
+)
+
+// Fragmentation is a run in which pods only arrive, until they ask for 1.3 times what there is.
+type Fragmentation struct {
+	Simulation
+	Nodes []nexus.Node
+	Pods  []trace.Job
+	// Known has the policy told beforehand what will be asked for. Default: it has to learn.
+	Known bool
+	// Queue has pods that do not fit wait. Default: they are withdrawn at once and never come back.
+	Queue bool
+	// Moves is how many running pods may be moved, per thousand that arrive. Default: none.
+	Moves int
+}
+
+// FragmentationResult is how much of the GPUs was handed out.
+type FragmentationResult struct {
+	Policy         string  `json:"policy"`
+	Seed           int64   `json:"seed"`
+	Mix            string  `json:"mix"`
+	At100          float64 `json:"alloc_pct_at_100"`
+	At130          float64 `json:"alloc_pct_at_130"`
+	MovesPer1000   float64 `json:"moves_per_1000"`
+	PlacementsPerS float64 `json:"placements_per_s"` // of the engine's own time
+
+	Pods, Placed int           `json:"-"`
+	Planning     time.Duration `json:"-"`
+}
+
+// overload is how much is asked for in the end, against what there is.
+const overload = 1.3
+
+// Run runs it. Errors are [nexus.Error], or that of ctx.
+func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
+	capacity := 0
+	for i := range f.Nodes {
+		capacity += len(f.Nodes[i].GPUs) * 1000
+	}
+	pods, err := arrivals(f.Pods, capacity, f.Seed)
+	if err != nil {
+		return FragmentationResult{}, err
+	}
+	know := knowledge{moves: f.Moves}
+	if f.Known {
+		for _, p := range f.Pods {
+			know.mix = append(know.mix, p.Spec(0))
+		}
+	}
+	p, err := choose(f.Policy, know)
+	if err != nil {
+		return FragmentationResult{}, err
+	}
+	r := &inflation{fragmentation: f, capacity: capacity, pods: pods, tick: f.progress(len(pods))}
+	r.place = sim.NewWith(time.Unix(0, 0).UTC(), sim.Options{Brisk: true, Tell: r.observe}, f.Nodes...)
+	r.place.At(r.place.Now().Add(time.Second), r.next)
+	var w watcher
+	if err := turn(ctx, r.place, p, &w); err != nil {
+		return FragmentationResult{}, err
+	}
+	result := FragmentationResult{
+		Policy: cmp.Or(f.Policy, policy.Ours), Seed: f.Seed, Mix: "learned", At100: r.at100, At130: r.allocated(),
+		MovesPer1000: thousandths(1000 * float64(r.moves) / float64(len(pods))),
+		Pods:         len(pods), Placed: w.placed, Planning: w.took,
+	}
+	if f.Known {
+		result.Mix = "known"
+	}
+	if w.took > 0 {
+		result.PlacementsPerS = math.Round(float64(w.placed) / w.took.Seconds())
+	}
+	return result, nil
+}
+
+// arrivals is the list of pods in the order in which they come: by name, shuffled with the seed, cut where they ask for
+// enough, or gone on with copies of some of them until they do.
+func arrivals(pods []trace.Job, capacity int, seed int64) ([]trace.Job, error) {
+	list := slices.SortedFunc(slices.Values(pods), func(a, b trace.Job) int { return cmp.Compare(a.ID, b.ID) })
+	random := rand.New(rand.NewSource(seed))
+	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	enough, asked := int(overload*float64(capacity)), 0
+	for i := range list {
+		if asked >= enough {
+			return list[:i], nil
+		}
+		asked += thousandthsOf(list[i])
+	}
+	if asked == 0 || capacity == 0 {
+		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: "the nodes have no GPU, or no pod asks for one", Hint: "what is measured is how much of the GPUs can be handed out"}
+	}
+	for once := len(list); asked < enough; {
+		again := list[random.Intn(once)]
+		again.ID = fmt.Sprintf("%s again %d", again.ID, len(list))
+		list = append(list, again)
+		asked += thousandthsOf(again)
+	}
+	return list, nil
+}
+
+// thousandthsOf is what a pod asks for, in thousandths of a GPU.
+func thousandthsOf(j trace.Job) int {
+	if j.Share > 0 {
+		return int(j.Share)
+	}
+	return 1000 * j.GPUs
+}
+
+// inflation is a run of arrivals under way.
+type inflation struct {
+	fragmentation Fragmentation
+	place         *sim.Sim
+	capacity      int // thousandths of a GPU
+	pods          []trace.Job
+	tick          func(int)
+
+	arrived, asked int
+	last           string // the pod that came last
+	given          int    // thousandths of a GPU
+	moves          int
+	at100          float64
+}
+
+// next lets the next pod come, a second after the one before.
+func (r *inflation) next() {
+	if r.last != "" && !r.fragmentation.Queue {
+		if j, ok := r.place.Job(r.last); ok && j.Phase == nexus.Pending {
+			_ = r.place.Cancel(r.last) // it is there
+		}
+	}
+	if r.at100 == 0 && r.asked >= r.capacity {
+		r.at100 = r.allocated()
+	}
+	r.tick(r.arrived)
+	if r.arrived == len(r.pods) {
+		return
+	}
+	pod := r.pods[r.arrived]
+	r.arrived++
+	r.asked += thousandthsOf(pod)
+	r.last = fmt.Sprintf("pod-%06d", r.arrived)
+	r.place.SubmitAs(r.last, "", pod.Spec(0), sim.Life{Gate: "for ever"})
+	r.place.At(r.place.Now().Truncate(time.Second).Add(time.Second), r.next)
+}
+
+// observe keeps account of what is handed out.
+func (r *inflation) observe(h sim.Happening) {
+	switch h.Kind {
+	case sim.Began:
+		r.given += givenTo(h.Job)
+	case sim.Ended:
+		r.given -= givenTo(h.Job)
+		if h.Cause == nexus.CausePreempt {
+			r.moves++
+		}
+	}
+}
+
+// givenTo is what an attempt holds, in thousandths of a GPU.
+func givenTo(j *nexus.Job) int {
+	n := 0
+	for _, s := range j.Placement.Seats {
+		if s.Share > 0 {
+			n += int(s.Share)
+		} else {
+			n += 1000 * len(s.GPUs)
+		}
+	}
+	return n
+}
+
+// allocated is how much of the GPUs is handed out, in per cent.
+func (r *inflation) allocated() float64 {
+	return thousandths(100 * float64(r.given) / float64(r.capacity))
+}
+
+func thousandths(x float64) float64 { return math.Round(x*1000) / 1000 }

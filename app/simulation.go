@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"ainexus.io/cluster/sim"
+	"ainexus.io/engine"
+	"ainexus.io/nexus"
+	"ainexus.io/sched"
+	"ainexus.io/sched/policy"
+)
+
+// Simulation are the settings that every kind of simulated run has.
+type Simulation struct {
+	// Policy is the name of a policy. Default: ours.
+	Policy string
+	// Seed decides what is random: the order of arrivals, the failures of nodes.
+	Seed int64
+	// Progress is told how much of the work is done, now and then. Default: nobody is.
+	Progress func(done, total int)
+}
+
+// knowledge is what a policy is told before a run.
+type knowledge struct {
+	mix      []nexus.Spec                   // everything that will be asked for; nil: it has to learn
+	duration func(job string) time.Duration // how long each job will run: for oracles only
+	moves    int                            // running jobs that may be moved, per thousand that arrive
+	slicing  bool                           // equals may be evicted, as a queue with time_slicing allows
+}
+
+// choose finds a policy and tells it what it may know. It refuses what the policy cannot do.
+func choose(name string, k knowledge) (policy.Policy, error) {
+	p, err := policy.Named(name)
+	if err != nil {
+		return p, err
+	}
+	name = map[bool]string{true: policy.Ours, false: name}[name == ""]
+	switch {
+	case k.moves > 0:
+		return p, &nexus.Error{Code: nexus.CodeInvalid, Message: "the policy " + name + " moves no running jobs", Hint: "leave --moves out"}
+	case k.slicing:
+		return p, &nexus.Error{Code: nexus.CodeInvalid, Message: "the policy " + name + " does not evict equals", Hint: "leave --time-slicing out"}
+	}
+	return p, nil
+}
+
+// watcher counts what an engine over an imagined place does.
+type watcher struct {
+	mu     sync.Mutex
+	placed int
+	cycles int
+	took   time.Duration
+	holds  map[string]nexus.Reason // last told, of the jobs that wait
+	held   func(h nexus.Hold, at time.Time)
+	// finished is closed when all is done: the engine may turn on a little, which is nobody's business.
+	finished chan struct{}
+}
+
+// Observe counts a cycle.
+func (w *watcher) Observe(c nexus.Cycle, _ func() nexus.Snapshot) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.finished:
+		return
+	default:
+	}
+	w.cycles++
+	w.placed += len(c.Plan.Place)
+	w.took += c.Took
+	for _, p := range c.Plan.Place {
+		delete(w.holds, p.Job)
+	}
+	for _, h := range c.Plan.Hold {
+		w.holds[h.Job] = h.Reason
+		if w.held != nil {
+			w.held(h, c.Plan.At)
+		}
+	}
+}
+
+// turn runs an engine over a place until the watcher's finished is closed or nothing is left to happen. The place must
+// have something to do already.
+func turn(ctx context.Context, place *sim.Sim, p policy.Policy, w *watcher) error {
+	w.holds = map[string]nexus.Reason{}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var both sync.WaitGroup
+	settled, ended := make(chan error, 1), make(chan error, 1)
+	both.Go(func() {
+		ended <- engine.New(place, p, []engine.Observer{w}, slog.New(slog.DiscardHandler)).Run(ctx)
+	})
+	both.Go(func() { settled <- place.Settle(ctx) })
+	var err error
+	select {
+	case err = <-ended:
+	case err = <-settled:
+	case <-w.finished:
+	}
+	cancel()
+	both.Wait()
+	if broken := place.Violations(); len(broken) > 0 {
+		return &nexus.Error{Code: nexus.CodeInternal, Message: fmt.Sprintf("the planner broke %d promises, the first: %s", len(broken), broken[0])}
+	}
+	return err
+}
+
+// fits leaves out what no machine of the place could ever run, and says how many that were and why the first one.
+func fits[T any](jobs []T, nodes []nexus.Node, spec func(T) nexus.Spec) (fit []T, left int, why string) {
+	type want struct {
+		nodes  nexus.Range
+		gpus   nexus.GPUCount
+		share  nexus.MiB
+		cpu    nexus.CPU
+		memory nexus.MiB
+		models string
+	}
+	known := map[want]*nexus.Error{}
+	for _, j := range jobs {
+		s := spec(j)
+		r := s.Resources
+		w := want{s.Nodes, r.GPUs, r.GPUMemory, r.CPU, r.Memory, fmt.Sprint(r.GPUModel)}
+		refusal, ok := known[w]
+		if !ok {
+			refusal = sched.Check(nodes, s)
+			known[w] = refusal
+		}
+		if refusal == nil {
+			fit = append(fit, j)
+			continue
+		}
+		if left++; left == 1 {
+			why = s.Name + ": " + refusal.Message
+		}
+	}
+	return fit, left, why
+}
+
+// progress tells how much is done, at most a hundred times.
+func (o Simulation) progress(total int) func(done int) {
+	if o.Progress == nil || total == 0 {
+		return func(int) {}
+	}
+	last := -1
+	return func(done int) {
+		if step := done * 100 / total; step != last {
+			last = step
+			o.Progress(done, total)
+		}
+	}
+}
