@@ -62,8 +62,7 @@ func (r Replay) machines() []nexus.Node {
 func (r Replay) spec(j trace.Job) nexus.Spec {
 	s := j.Spec(r.GPUsPerNode)
 	s.Resources.GPUModel = nil
-	s.Queue = nexus.DefaultQueue
-	s.Labels = map[string]string{"queue": j.Queue}
+	s.Queue = cmp.Or(j.Queue, nexus.DefaultQueue)
 	if r.CPUsPerNode == 0 {
 		s.Resources.CPU = 0
 	}
@@ -103,7 +102,7 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 	tally := score.New(r.Nodes*r.GPUsPerNode, from, to, duration)
 	run := &replay{replay: r, jobs: jobs, tally: tally, finished: make(chan struct{}), tick: r.progress(len(jobs))}
 	run.place = sim.NewWith(jobs[0].Submit, sim.Options{
-		Brisk: true, Failures: r.Failures, Seed: r.Seed, Tell: run.observe,
+		Brisk: true, Failures: r.Failures, Seed: r.Seed, Tell: run.observe, Queues: queuesOf(jobs),
 	}, nodes...)
 	run.place.At(jobs[0].Submit, run.next)
 	w := watcher{held: run.estimate, finished: run.finished}
@@ -117,6 +116,18 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 		Figures: tally.Figures(), Policy: cmp.Or(r.Policy, policy.Ours), Unfit: unfit, FirstUnfit: why,
 		Series: tally.Series(), Took: tally.Took(), Cycles: w.cycles, Planning: w.took,
 	}, nil
+}
+
+// queuesOf are the queues that the jobs name.
+func queuesOf(jobs []trace.Job) (list []nexus.Queue) {
+	seen := map[string]bool{"": true, nexus.DefaultQueue: true}
+	for _, j := range jobs {
+		if !seen[j.Queue] {
+			seen[j.Queue] = true
+			list = append(list, nexus.Queue{Name: j.Queue})
+		}
+	}
+	return list
 }
 
 // stranded says that jobs wait though nothing more will happen.

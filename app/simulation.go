@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,14 +40,33 @@ func choose(name string, k knowledge) (policy.Policy, error) {
 	if err != nil {
 		return p, err
 	}
-	name = map[bool]string{true: policy.Ours, false: name}[name == ""]
-	switch {
-	case k.moves > 0:
-		return p, &nexus.Error{Code: nexus.CodeInvalid, Message: "the policy " + name + " moves no running jobs", Hint: "leave --moves out"}
-	case k.slicing:
-		return p, &nexus.Error{Code: nexus.CodeInvalid, Message: "the policy " + name + " does not evict equals", Hint: "leave --time-slicing out"}
+	if k.mix != nil {
+		p.Mix = mixOf(k.mix)
 	}
+	for _, d := range policy.Known() {
+		if d.Name == name && d.Oracle {
+			p.Whole = k.duration
+		}
+	}
+	p.Slicing, p.Moves = k.slicing, k.moves
 	return p, nil
+}
+
+// mixOf counts what all jobs ask for.
+func mixOf(specs []nexus.Spec) []nexus.Wanted {
+	counts := map[nexus.Wanted]int64{}
+	for i := range specs {
+		counts[policy.WantedBy(&specs[i])]++
+	}
+	var mix []nexus.Wanted
+	for w, n := range counts {
+		w.Count = n
+		mix = append(mix, w)
+	}
+	slices.SortFunc(mix, func(a, b nexus.Wanted) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+	})
+	return mix
 }
 
 // watcher counts what an engine over an imagined place does.

@@ -35,6 +35,7 @@ func (s *Sim) take(j nexus.Job, life Life) {
 	j.Submitted, j.Phase = s.now, nexus.Pending
 	im := &imagined{job: j, life: life}
 	s.jobs[j.ID] = im
+	s.learner.Arrived(&j.Spec)
 	s.tell(Submitted, im, "")
 	s.touch(j.ID)
 	if life.Patience > 0 {
@@ -218,6 +219,9 @@ func (s *Sim) end(j *imagined, cause nexus.Cause, exit int) {
 
 // requeue sends a job back to wait.
 func (s *Sim) requeue(j *imagined, cause nexus.Cause, exit int) {
+	if j.job.Placement != nil {
+		j.job.Served += nexus.Duration(s.instant.Sub(j.job.Started))
+	}
 	s.over(j, cause, exit)
 	j.job.Phase = nexus.Pending
 }
@@ -225,6 +229,7 @@ func (s *Sim) requeue(j *imagined, cause nexus.Cause, exit int) {
 func (s *Sim) finish(j *imagined, phase nexus.Phase, cause nexus.Cause) {
 	s.over(j, cause, j.life.Exit)
 	j.job.Phase, j.job.Finished = phase, s.instant
+	s.learner.Over(&j.job)
 	s.tell(Over, j, cause)
 }
 

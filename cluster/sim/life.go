@@ -51,6 +51,8 @@ type Options struct {
 	Repair time.Duration
 	// Seed decides when nodes are lost and come back: the same for every policy.
 	Seed int64
+	// Queues are those that jobs may name beside the default one.
+	Queues []nexus.Queue
 	// Tell is told what happens. It must not call the place, and not keep what the pointer in it points to.
 	Tell func(Happening)
 }

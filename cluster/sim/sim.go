@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
 )
 
 // Sim is the place. Its methods may be called at any time from anywhere.
@@ -23,6 +24,7 @@ type Sim struct {
 	// engine gathers a burst: that costs the jobs nothing.
 	instant time.Time
 	version uint64
+	learner policy.Learner
 	nodes   map[string]nexus.Node
 	books   map[string]*book // by node, of what lives there
 	jobs    map[string]*imagined
@@ -194,6 +196,10 @@ func (s *Sim) delta() nexus.Delta {
 	}
 	clear(s.dirtyJobs)
 	clear(s.dirtyNodes)
+	d.History = s.learner.News()
+	if d.Full {
+		d.Queues = s.options.Queues
+	}
 	s.news = false
 	return d
 }
