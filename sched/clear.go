@@ -49,12 +49,12 @@ func (c *cycle) clear(e *entry, cl clearing) []*entry {
 
 // proposals asks every node, or at least those that matter where only the best one does.
 func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int, one bool) (found []proposal) {
+	t := c.index.table(e.as.shape, &e.as.spec)
 	ask := func(slot int) proposal {
-		node := c.index.rooms[slot].Node
-		if node.State != nexus.Ready {
+		if c.index.rooms[slot].Node.State != nexus.Ready {
 			return proposal{}
 		}
-		leave, ok := c.clearNode(node.Name, &e.as.spec, cl)
+		leave, ok := c.clearNode(slot, t, cl)
 		return proposal{ok, slot, leave}
 	}
 	tell := func(p proposal) {
@@ -79,7 +79,7 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 			}
 		}
 	}
-	known := c.index.table(e.as.shape, &e.as.spec).clears(c.index, better)
+	known := t.clears(c.index, better)
 	known.look(&c.unsure, ask)
 	for _, slot := range c.unsure.list {
 		tell(ask(slot))
@@ -99,12 +99,16 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 }
 
 // clearNode makes the best proposal for one node.
-func (c *cycle) clearNode(name string, spec *nexus.Spec, cl clearing) (best []*entry, ok bool) {
+func (c *cycle) clearNode(slot int, t *table, cl clearing) (best []*entry, ok bool) {
+	name, spec := c.index.rooms[slot].Node.Name, &t.spec
 	c.tried = c.tried[:0]
 	for _, e := range c.live[name] {
 		if cl.may(e) {
 			c.tried = append(c.tried, onNode{e, seatAt(&e.job, name)})
 		}
+	}
+	if len(c.tried) == 0 && !c.apart.has(slot) {
+		return nil, t.values[slot].fits // as things are
 	}
 	sheets := c.sheets(name, cl.soon)
 	for _, v := range c.tried {

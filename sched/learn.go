@@ -12,7 +12,8 @@ import (
 
 // learn takes in another history: what jobs are expected to run, and to ask for.
 func (p *Planner) learn(h *nexus.History) {
-	if p.history == nil || p.history.Mix.Told != h.Mix.Told || !slices.Equal(p.history.Mix.Kept, h.Mix.Kept) {
+	learns := p.policy.Mix == nil && policy.Adapts(p.policy.Place)
+	if learns && (p.history == nil || p.history.Mix.Told != h.Mix.Told || !slices.Equal(p.history.Mix.Kept, h.Mix.Kept)) {
 		p.index.forgetScores()
 	}
 	p.history, p.outlook = h, policy.Look(h)

@@ -12,9 +12,11 @@ import (
 
 // Planner keeps what it was told, indexed, between steps. It is not safe for concurrent use.
 type Planner struct {
-	policy  policy.Policy
-	version uint64
-	at      time.Time
+	policy policy.Policy
+	// explains says that dates are wanted also where they decide nothing.
+	explains bool
+	version  uint64
+	at       time.Time
 
 	jobs    map[string]*entry
 	forms   map[shape]*form
@@ -23,6 +25,7 @@ type Planner struct {
 	turns   []spot                       // the line as it was walked last
 	waiting int                          // how many jobs wait
 	live    map[string]map[string]*entry // by node, then by job
+	ranks   [4]int                       // how many live jobs there are of each priority
 	leaving map[string]*entry            // live jobs that were asked to stop, by id
 	running map[string]int               // the members that hold seats, counted by array
 	// taken holds, by job, how it stood before a decision that has not been answered yet.
@@ -83,13 +86,15 @@ func Plan(s nexus.Snapshot, p policy.Policy) nexus.Plan {
 }
 
 // planned is a fresh planner that was told a snapshot, and its plan.
-func planned(s nexus.Snapshot, p policy.Policy) (*Planner, nexus.Plan) {
-	planner := New(p)
-	planner.observe(everything(s), s.At)
+func planned(s nexus.Snapshot, p policy.Policy) (*Planner, nexus.Plan) { return New(p).plan(s) }
+
+// plan is what a fresh planner does about a snapshot.
+func (p *Planner) plan(s nexus.Snapshot) (*Planner, nexus.Plan) {
+	p.observe(everything(s), s.At)
 	for _, r := range s.Reserve {
-		planner.kept[r.Job] = r
+		p.kept[r.Job] = r
 	}
-	return planner, planner.Step(nexus.Delta{Version: s.Version}, s.At)
+	return p, p.Step(nexus.Delta{Version: s.Version}, s.At)
 }
 
 // everything is a snapshot as a delta.
@@ -116,7 +121,9 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			}
 			e := line[i].entry
 			switch {
-			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.reclaim(e), c.claim(e):
+			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.reclaim(e):
+				line[i].alone = c.number
+			case (i+1 < len(line) || p.explains) && c.claim(e): // a claim of the last stands in nobody's way
 				line[i].alone = c.number
 			}
 		}
@@ -235,7 +242,7 @@ func (p *Planner) forget() {
 	p.jobs, p.forms, p.queues = map[string]*entry{}, map[shape]*form{}, map[string]nexus.Queue{}
 	p.live, p.leaving, p.taken = map[string]map[string]*entry{}, map[string]*entry{}, map[string]nexus.Job{}
 	p.running = map[string]int{}
-	p.line, p.waiting, p.claims = line{}, 0, nil
+	p.line, p.waiting, p.claims, p.ranks = line{}, 0, nil, [4]int{}
 	p.now, p.later = ledger.New(), ledger.New()
 	p.index = newIndex(p.now, p.scorer)
 	p.facts++
@@ -288,6 +295,7 @@ func (p *Planner) set(j nexus.Job) *entry {
 	if j.Placement == nil {
 		return e
 	}
+	p.ranks[j.Spec.Priority-nexus.Low]++
 	p.now.Charge(j.ID, j.Placement.Seats)
 	p.later.Charge(j.ID, j.Placement.Seats)
 	for i := range j.Placement.Seats {
@@ -321,6 +329,7 @@ func (p *Planner) remove(id string) *entry {
 	if e.job.Placement == nil {
 		return e
 	}
+	p.ranks[e.job.Spec.Priority-nexus.Low]--
 	p.now.Release(id)
 	p.later.Release(id)
 	for i := range e.job.Placement.Seats {

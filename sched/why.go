@@ -28,7 +28,9 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 	for i := range s.Jobs {
 		x.jobs[s.Jobs[i].ID] = &s.Jobs[i]
 	}
-	planner, plan := planned(s, p)
+	planner := New(p)
+	planner.explains = true
+	_, plan := planner.plan(s)
 	for _, placed := range plan.Place {
 		x.places[placed.Job] = true
 	}

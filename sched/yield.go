@@ -93,7 +93,7 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 			return seats, nil
 		}
 	}
-	if !c.bars.calm[e.job.ID] {
+	if !c.bars.calm[e.job.ID] && c.anyBelow(e.job.Spec.Priority) {
 		victims = c.victims(e)
 	}
 	if victims == nil {
@@ -101,6 +101,16 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 	}
 	gone(victims)
 	return c.find(e, c.both, &c.apart), victims
+}
+
+// anyBelow reports whether any live job has a lower priority.
+func (c *cycle) anyBelow(p nexus.Priority) bool {
+	for i := range p - nexus.Low {
+		if c.ranks[i] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // victims is the cheapest set of jobs that may be evicted for e and make room for it; nil if there is none.
