@@ -54,7 +54,7 @@ func (s *Sketch) halve() {
 // Due says whether so much is new that the mix is worth publishing again: every score that was kept is
 // void then. It is first due after sixteen requests, and again whenever a quarter more have been seen:
 // some thirty times in the first ten thousand, then about every seven thousand.
-func (s *Sketch) Due() bool { return s.Seen >= max(sketchFirst, s.Told+s.Told/4) }
+func (s *Sketch) Due() bool { return s.Seen >= max(sketchFirst, s.Told+max(1, s.Told/4)) }
 
 // Mix publishes what is known, the most frequent first.
 func (s *Sketch) Mix() []Demand {
