@@ -13,7 +13,7 @@ func (Packing) Score(s *Site, r *Request) (int64, int) {
 	}
 	idle := int64(0)
 	for i := range s.GPUs {
-		if s.GPUs[i].Free == s.GPUs[i].Total {
+		if s.GPUs[i].Total > 0 && s.GPUs[i].Free == s.GPUs[i].Total {
 			idle++
 		}
 	}

@@ -20,15 +20,14 @@ type need struct {
 	often float64
 }
 
-func newUsable(mix []Demand, total nexus.MiB, price map[int]float64, largest Supply) usable {
+func newUsable(mix []Demand, total nexus.MiB, price map[int]float64, largest Supply, perDevice nexus.CPU) usable {
 	u := usable{step: max(1, (largest.CPU+resolution-1)/resolution)}
-	needs := u.needs(mix, total, price)
+	needs := u.needs(mix, total, price, perDevice)
 	u.table = make([][]float64, largest.GPUs+1)
 	for g := range u.table {
 		u.table[g] = make([]float64, largest.CPU/u.step+2)
 		for c := range u.table[g] {
-			if g == 0 || len(needs) == 0 {
-				u.table[g][c] = float64(g) // nothing is known of needs: all of it is usable
+			if g == 0 {
 				continue
 			}
 			var fits, sum float64
@@ -51,9 +50,16 @@ func newUsable(mix []Demand, total nexus.MiB, price map[int]float64, largest Sup
 
 // needs weighs each demand by the devices that it asks for. A share counts as the part of a device that it
 // costs, with its processor time scaled up to a whole one: shares that cost nothing need no device.
-func (u usable) needs(mix []Demand, total nexus.MiB, price map[int]float64) []need {
+//
+// A few whole devices are believed in before any job is seen, with a quarter, a half and all of the
+// processor time that the supply has for each.
+func (u usable) needs(mix []Demand, total nexus.MiB, price map[int]float64, perDevice nexus.CPU) []need {
 	var out []need
 	var all float64
+	for _, part := range []nexus.CPU{4, 2, 1} {
+		out = append(out, need{int((perDevice/part + u.step - 1) / u.step), pseudoNeeds / 3})
+		all += pseudoNeeds / 3
+	}
 	for i := range mix {
 		d, devices := &mix[i], float64(mix[i].GPUs)
 		if d.Share > 0 && d.Share < total {

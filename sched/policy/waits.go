@@ -12,7 +12,7 @@ func (w *Worth) Waits(s *Site, r *Request, device, idle, devices int) bool {
 	if r.Share == 0 || device < 0 || s.GPUs[device].Free < s.GPUs[device].Total || idle*1000 > devices*eighth {
 		return false
 	}
-	k := w.kindOf(s.Model, s.GPUs[device].Total, false)
+	k := w.kindAt(s)
 	if k == nil {
 		return false
 	}

@@ -37,6 +37,7 @@ const (
 	rarity      = 1.0  // a gang seen n times counts n / (n + rarity)
 	fitDevices  = 0.02 // an empty node's devices, the largest node's
 	fitCPU      = 0.07 // an empty node's processor time, the largest node's
+	pseudoNeeds = 9.0  // how many devices are believed in before any job is seen
 	pseudoJobs  = 30.0 // how many jobs, each bound to a model, are believed before any is seen
 	resolution  = 512  // steps of processor time in the tables
 	scoreOfUnit = 1e6  // the score of one device
@@ -53,9 +54,16 @@ type kind struct {
 func NewWorth(mix []Demand, supply []Supply) *Worth {
 	w := &Worth{gangs: newGangs(mix, supply), scarce: scarcity(mix, supply)}
 	largest := Supply{CPU: 1, GPUs: 1}
+	var cpu nexus.CPU
+	var devices int64
 	for i := range supply {
+		if supply[i].GPUs > 0 {
+			cpu += supply[i].CPU * nexus.CPU(supply[i].Count)
+			devices += int64(supply[i].GPUs) * supply[i].Count
+		}
 		largest.CPU, largest.GPUs = max(largest.CPU, supply[i].CPU), max(largest.GPUs, supply[i].GPUs)
 	}
+	perDevice := cpu / nexus.CPU(max(1, devices))
 	w.perPart, w.perCPU = fitDevices/float64(1000*largest.GPUs), fitCPU/float64(largest.CPU)
 	for i := range supply {
 		s := &supply[i]
@@ -65,7 +73,7 @@ func NewWorth(mix []Demand, supply []Supply) *Worth {
 		mine := suitable(mix, s)
 		h, price := newHoles(mine, s.Device)
 		w.byKind[s.Model] = append(w.byKind[s.Model], len(w.kinds))
-		w.kinds = append(w.kinds, kind{s.Device, h, newUsable(mine, s.Device, price, largest)})
+		w.kinds = append(w.kinds, kind{s.Device, h, newUsable(mine, s.Device, price, largest, perDevice)})
 	}
 	return w
 }
@@ -99,14 +107,21 @@ func (w *Worth) kindOf(model int, total nexus.MiB, exactly bool) *kind {
 	return best
 }
 
+// kindAt is the kind of the site's first well device; nil where it has none or its model is new.
+func (w *Worth) kindAt(s *Site) *kind {
+	for i := range s.GPUs {
+		if s.GPUs[i].Total > 0 {
+			return w.kindOf(s.Model, s.GPUs[i].Total, false)
+		}
+	}
+	return nil
+}
+
 // Score implements [Scorer].
 func (w *Worth) Score(s *Site, r *Request) (int64, int) {
 	var room [maxDevices]int64
 	free := room[:parts(s, &room)]
-	var k *kind
-	if len(free) > 0 {
-		k = w.kindOf(s.Model, s.GPUs[0].Total, false)
-	}
+	k := w.kindAt(s)
 	var sum int64
 	for _, x := range free {
 		sum += x

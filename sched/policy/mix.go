@@ -56,7 +56,7 @@ func LearnArrival(h *nexus.History, s *nexus.Spec) (due bool) {
 	if m.Seen >= mixSpan {
 		halve(m)
 	}
-	if m.Seen < max(mixFirst, m.Told+m.Told/4) {
+	if m.Seen < max(mixFirst, m.Told+max(1, m.Told/4)) {
 		return false
 	}
 	m.Told = m.Seen
