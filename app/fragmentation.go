@@ -51,7 +51,7 @@ func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
 	for i := range f.Nodes {
 		capacity += len(f.Nodes[i].GPUs) * 1000
 	}
-	pods, err := arrivals(f.Pods, capacity, f.Seed)
+	pods, ranks, err := arrivals(f.Pods, capacity, len(f.Nodes), f.Seed)
 	if err != nil {
 		return FragmentationResult{}, err
 	}
@@ -66,7 +66,7 @@ func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
 		return FragmentationResult{}, err
 	}
 	r := &inflation{fragmentation: f, capacity: capacity, pods: pods, tick: f.progress(len(pods))}
-	r.place = sim.NewWith(time.Unix(0, 0).UTC(), sim.Options{Brisk: true, Tell: r.observe}, f.Nodes...)
+	r.place = sim.NewWith(time.Unix(0, 0).UTC(), sim.Options{Brisk: true, Tell: r.observe}, ranked(f.Nodes, ranks)...)
 	r.place.At(r.place.Now().Add(time.Second), r.next)
 	var w watcher
 	if err := turn(ctx, r.place, p, &w); err != nil {
@@ -86,29 +86,42 @@ func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
 	return result, nil
 }
 
-// arrivals is the list of pods in the order in which they come: by name, shuffled with the seed, cut where they ask for
-// enough, or gone on with copies of some of them until they do.
-func arrivals(pods []trace.Job, capacity int, seed int64) ([]trace.Job, error) {
-	list := slices.SortedFunc(slices.Values(pods), func(a, b trace.Job) int { return cmp.Compare(a.ID, b.ID) })
+// arrivals is the list of pods in the order in which they come, and the order in which nodes win where a policy likes
+// them equally: by the numbers that are drawn, and drawn as the published simulator does, so that its figures can be
+// compared with. Pods by name are shuffled; random ones leave where all together ask for too much, else copies of some
+// come until they ask for enough.
+func arrivals(pods []trace.Job, capacity, nodes int, seed int64) (list []trace.Job, ranks []int, err error) {
+	byName := slices.SortedFunc(slices.Values(pods), func(a, b trace.Job) int { return cmp.Compare(a.ID, b.ID) })
+	list = slices.Clone(byName)
 	random := rand.New(rand.NewSource(seed))
+	random.Int() // which the simulator writes to its log
 	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	enough, asked := int(overload*float64(capacity)), 0
+	asked, enough := 0, overload*float64(capacity)
 	for i := range list {
-		if asked >= enough {
-			return list[:i], nil
-		}
 		asked += thousandthsOf(list[i])
 	}
 	if asked == 0 || capacity == 0 {
-		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: "the nodes have no GPU, or no pod asks for one", Hint: "what is measured is how much of the GPUs can be handed out"}
+		return nil, nil, &nexus.Error{Code: nexus.CodeInvalid, Message: "the nodes have no GPU, or no pod asks for one", Hint: "what is measured is how much of the GPUs can be handed out"}
 	}
-	for once := len(list); asked < enough; {
-		again := list[random.Intn(once)]
-		again.ID = fmt.Sprintf("%s again %d", again.ID, len(list))
-		list = append(list, again)
+	for float64(asked) > enough {
+		i := random.Intn(len(list))
+		asked -= thousandthsOf(list[i])
+		list = slices.Delete(list, i, i+1)
+	}
+	for again := byName[random.Intn(len(byName))]; float64(asked+min(1000, thousandthsOf(again))) <= enough; again = byName[random.Intn(len(byName))] {
 		asked += thousandthsOf(again)
+		list = append(list, again)
 	}
-	return list, nil
+	return list, random.Perm(nodes), nil
+}
+
+// ranked names nodes so that they come in the order of their ranks.
+func ranked(nodes []nexus.Node, ranks []int) []nexus.Node {
+	named := slices.Clone(nodes)
+	for i := range named {
+		named[i].Name = fmt.Sprintf("%05d-%s", ranks[i], named[i].Name)
+	}
+	return named
 }
 
 // thousandthsOf is what a pod asks for, in thousandths of a GPU.
@@ -141,14 +154,14 @@ func (r *inflation) next() {
 			_ = r.place.Cancel(r.last) // it is there
 		}
 	}
-	if r.at100 == 0 && r.asked >= r.capacity {
-		r.at100 = r.allocated()
-	}
 	r.tick(r.arrived)
 	if r.arrived == len(r.pods) {
 		return
 	}
 	pod := r.pods[r.arrived]
+	if r.at100 == 0 && r.asked+thousandthsOf(pod) > r.capacity {
+		r.at100 = r.allocated()
+	}
 	r.arrived++
 	r.asked += thousandthsOf(pod)
 	r.last = fmt.Sprintf("pod-%06d", r.arrived)
