@@ -22,8 +22,7 @@ const (
 // where nobody says how long he runs; and everyone ages, as the key is fixed between versions of the history
 // while those of newcomers grow with the clock.
 func (o *Outlook) Due(j *nexus.Job) time.Time {
-	work := o.Mean(j, 0, longest) * time.Duration(max(1, GPUs(&j.Spec)))
-	return j.Submitted.Add(min(stretch*work, Patience))
+	return j.Submitted.Add(min(stretch*o.Work(j), Patience))
 }
 
 // Overdue reports whether a job has waited out its patience at an instant. A blocked job that has is owed a claim: before that the
