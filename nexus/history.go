@@ -12,10 +12,14 @@ type History struct {
 	Version uint64 `json:"version"`
 	// Runs are the total run times of jobs that are over, in seconds; ascending by Kind.
 	Runs []Sketch `json:"runs,omitempty"`
-	// Waits are waits as a multiple of what had been estimated, in thousandths; ascending by Kind.
+	// Waits are actual waits as a multiple of [Estimate].Plain, in thousandths; ascending by Kind.
 	Waits []Sketch `json:"waits,omitempty"`
 	// Mix counts what the jobs that came asked of a node.
 	Mix Mix `json:"mix,omitzero"`
+	// Early and Late correct the ends of the interval of an [Estimate], in millionths: they fall with each
+	// start that lay before or after it, and rise with each that did not.
+	Early int64 `json:"early,omitempty"`
+	Late  int64 `json:"late,omitempty"`
 }
 
 // Mix is a bounded count of what jobs ask of a node, newer ones for more; the most frequent first.
@@ -52,4 +56,16 @@ type Sketch struct {
 	// Counts are in thousandths of an observation.
 	// A sketch that changes gets new ones.
 	Counts []int64 `json:"counts"`
+}
+
+// Estimate is when a waiting job is expected to start, as it was said at an instant.
+type Estimate struct {
+	At time.Time `json:"at"`
+	// Low, Median and High are such that one start in ten is earlier than Low, half are earlier than Median and one in
+	// ten is later than High.
+	Low    time.Time `json:"low"`
+	Median time.Time `json:"median"`
+	High   time.Time `json:"high"`
+	// Plain is the wait before what was learnt of waits corrected it: the actual wait is compared with it.
+	Plain Duration `json:"plain"`
 }

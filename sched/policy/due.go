@@ -25,8 +25,7 @@ func (o *Outlook) Due(j *nexus.Job) time.Time {
 	if !o.Taught() {
 		return j.Submitted
 	}
-	work := o.Mean(j, 0, longest) * time.Duration(max(1, GPUs(&j.Spec)))
-	return j.Submitted.Add(min(stretch*work, Patience))
+	return j.Submitted.Add(min(stretch*o.Work(j), Patience))
 }
 
 // Overdue reports whether a job has waited out its patience at an instant. A blocked job that has is owed a claim: before that the

@@ -88,9 +88,9 @@ func (o *Outlook) Expect(j *nexus.Job, ran time.Duration) Expectation {
 		return Expectation{Low: ran * 11 / 10, Median: 2 * ran, High: 5 * ran, Mean: 2 * ran, Known: known}
 	}
 	return Expectation{
-		Low:    seconds(s.quantile(10, least)),
-		Median: seconds(s.quantile(50, least)),
-		High:   seconds(s.quantile(90, least)),
+		Low:    seconds(s.quantile(100, least)),
+		Median: seconds(s.quantile(500, least)),
+		High:   seconds(s.quantile(900, least)),
 		Mean:   seconds(s.mean(least, 1<<40)),
 		Known:  known,
 	}

@@ -13,6 +13,13 @@ import (
 // kinds is how many kinds of job a history remembers; who was not seen for longest is forgotten.
 const kinds = 128
 
+const (
+	// runMemory is how many runs of a kind are remembered: few, as sweeps of like jobs come and go.
+	runMemory = 64
+	// waitMemory is how many waits: many, as those of one rush tell nothing about the next.
+	waitMemory = 2048
+)
+
 // kindsOf names the kinds that a job is of, the narrowest first: jobs of one user with names that differ in
 // digits only; jobs of a queue that ask for as many GPUs; all jobs that ask for as many; all jobs.
 func kindsOf(j *nexus.Job) []string {
@@ -46,13 +53,13 @@ func LearnEnd(h *nexus.History, j *nexus.Job) {
 	}
 	ran := time.Duration(j.Served) + max(0, j.Finished.Sub(j.Started))
 	for _, kind := range kindsOf(j) {
-		h.Runs = fold(h.Runs, kind, int64(ran/time.Second), j.Finished)
+		h.Runs = fold(h.Runs, kind, int64(ran/time.Second), runMemory, j.Finished)
 	}
 	h.Version++
 }
 
 // fold adds an observation to the sketch of a kind.
-func fold(sketches []nexus.Sketch, kind string, size int64, at time.Time) []nexus.Sketch {
+func fold(sketches []nexus.Sketch, kind string, size, memory int64, at time.Time) []nexus.Sketch {
 	i, known := find(sketches, kind)
 	if !known {
 		if len(sketches) >= kinds {
@@ -67,7 +74,7 @@ func fold(sketches []nexus.Sketch, kind string, size int64, at time.Time) []nexu
 		i, _ = find(sketches, kind)
 		sketches = slices.Insert(sketches, i, nexus.Sketch{Kind: kind})
 	}
-	observe(&sketches[i], size)
+	observe(&sketches[i], size, memory)
 	sketches[i].Last = at
 	return sketches
 }

@@ -3,10 +3,8 @@ package policy
 import "ainexus.io/nexus"
 
 const (
-	// fresh is what a new observation counts, and memory how many of them a sketch remembers: with each
-	// new one the old ones fade by 1/memory.
-	fresh  = 1000
-	memory = 64
+	// fresh is what a new observation counts.
+	fresh = 1000
 	// buckets is how many sizes are told apart: up to 2^30.
 	buckets = 60
 )
@@ -32,8 +30,8 @@ func bucketOf(size int64) int {
 	return b
 }
 
-// observe adds a size to a sketch and lets the older ones fade.
-func observe(s *nexus.Sketch, size int64) {
+// observe adds a size to a sketch and lets the older ones fade by 1/memory.
+func observe(s *nexus.Sketch, size, memory int64) {
 	var dense [buckets]int64
 	copy(dense[s.From:], s.Counts)
 	for i := range dense {
@@ -83,9 +81,9 @@ func (s *spread) above(size int64) int64 {
 	return sum
 }
 
-// quantile is the size that `share` percent of the weight above `least` lies below.
-func (s *spread) quantile(percent, least int64) int64 {
-	rest := s.above(least) * (100 - percent) / 100 // weight that has to lie above the answer
+// quantile is the size that so many thousandths of the weight above `least` lie below.
+func (s *spread) quantile(thousandths, least int64) int64 {
+	rest := s.above(least) * (1000 - thousandths) / 1000 // weight that has to lie above the answer
 	for b := buckets - 1; b > 0; b-- {
 		if s[b] == 0 {
 			continue

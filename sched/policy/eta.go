@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"math/bits"
+	"strconv"
+	"time"
+
+	"ainexus.io/nexus"
+)
+
+// Ahead is what stands between a waiting job and its start.
+type Ahead struct {
+	// Work is the GPU time that those ahead of it in line are expected to take ([Outlook.Work]), and its own.
+	Work time.Duration
+	// GPUs is how many the jobs of the line share: those of nodes that are ready.
+	GPUs int
+}
+
+// Work is the GPU time that a job is expected to take: what [Outlook.Due] stretches, and what adds up to [Ahead.Work].
+func (o *Outlook) Work(j *nexus.Job) time.Duration {
+	return o.Mean(j, 0, longest) * time.Duration(max(1, GPUs(&j.Spec)))
+}
+
+// least is the shortest wait that is told apart from none.
+const least = time.Minute
+
+// Start estimates when a waiting job starts. The plain wait is that of a fleet which works off what is ahead and nothing
+// else; how far that is off for jobs of the kind - because others pass, a gang needs whole nodes, or holes
+// open sooner - was learnt from waits that are over, and the interval is the middle 80 % of those.
+func (o *Outlook) Start(j *nexus.Job, a Ahead, at time.Time) nexus.Estimate {
+	plain := least + a.Work/time.Duration(max(1, a.GPUs))
+	s := o.waits(waitKinds(j, plain))
+	wait := func(thousandths int64) time.Time {
+		return at.Add(plain / 1000 * time.Duration(s.quantile(thousandths, 0)))
+	}
+	low, high := tail(o.history.Early), 1000-tail(o.history.Late)
+	return nexus.Estimate{At: at, Low: wait(low), Median: wait(500), High: wait(high), Plain: nexus.Duration(plain)}
+}
+
+// tail is how many thousandths of the learnt waits an end of the interval cuts off: 100, corrected.
+func tail(correction int64) int64 { return 100 + correction/1000 }
+
+// correct moves an end of the interval after a start: a tenth of them ought to miss it. Waits of one rush are much
+// alike, so that what was learnt before it is no fair sample; this keeps the share of misses right in the long run, whatever comes.
+func correct(correction int64, missed bool) int64 {
+	if missed {
+		correction -= 9 * pace
+	} else {
+		correction += pace
+	}
+	return min(max(correction, -95_000), 100_000)
+}
+
+// pace is how fast the ends move: ten misses in a row move one by 9 thousandths.
+const pace = 100
+
+// LearnStart folds the start of a job that had to wait into a history; the estimate is the one that was made when it was
+// first held.
+func LearnStart(h *nexus.History, j *nexus.Job, e nexus.Estimate, started time.Time) {
+	if e.Plain <= 0 || started.Before(e.At) {
+		return
+	}
+	times := int64(started.Sub(e.At) * 1000 / max(1, time.Duration(e.Plain)))
+	for _, kind := range waitKinds(j, time.Duration(e.Plain)) {
+		h.Waits = fold(h.Waits, kind, times, waitMemory, started)
+	}
+	h.Early, h.Late = correct(h.Early, started.Before(e.Low)), correct(h.Late, started.After(e.High))
+	h.Version++
+}
+
+// waitKinds are the kinds of a wait, the narrowest first: how many GPUs and how long a plain wait, within a factor of four.
+func waitKinds(j *nexus.Job, plain time.Duration) []string {
+	gpus := strconv.Itoa(GPUs(&j.Spec))
+	long := strconv.Itoa(bits.Len64(uint64(plain/time.Second)) / 2)
+	return []string{"gpus/" + gpus + "/" + long, "gpus/" + gpus, "all"}
+}
+
+// waits is the spread of waits of a kind.
+func (o *Outlook) waits(kinds []string) *spread {
+	s := anyWait()
+	for i := len(kinds) - 1; i >= 0; i-- {
+		if n, ok := find(o.history.Waits, kinds[i]); ok {
+			s = blend(&o.history.Waits[n], s, trust)
+		}
+	}
+	return s
+}
+
+// anyWait stands in where nobody has waited yet: from a tenth to ten times the plain wait.
+func anyWait() *spread {
+	var s spread
+	for b := bucketOf(100); b <= bucketOf(10000); b++ {
+		s[b] = fresh
+	}
+	return &s
+}

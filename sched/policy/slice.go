@@ -1,0 +1,88 @@
+package policy
+
+import (
+	"cmp"
+	"time"
+
+	"ainexus.io/nexus"
+)
+
+const (
+	// slice is how long an attempt runs at least before an equal may take its seats.
+	slice = time.Hour
+	// lead is how many times longer than who waits a job must have run to be evicted for it.
+	lead = 2
+	// settle is how long a job waits before it may take the seats of equals: most holes open by themselves.
+	settle = 2 * time.Minute
+)
+
+// Waited is how long a job has waited in total, in line and between its attempts.
+func Waited(j *nexus.Job, at time.Time) time.Duration {
+	return max(0, at.Sub(j.Submitted)-Ran(j, at))
+}
+
+// MayTurn reports whether a waiting job may take the seats of a running equal in a queue that slices time: who has
+// run little goes before who has run long. The other must have had a whole slice, have run twice as long as who waits,
+// have a valid checkpoint, and not have waited out its own patience.
+//
+// Two jobs never evict one another in turn: each time, the evictor must first outrun the other twofold, so that the
+// n-th eviction between them takes 2^n slices. [TurnAt] is when the answer may become yes.
+func MayTurn(waiting, running *nexus.Job, at time.Time) bool {
+	turn := TurnAt(waiting, running, at)
+	return !turn.IsZero() && !at.Before(turn)
+}
+
+// TurnAt is when a waiting job may take the seats of a running equal, if both go on as they are at an instant;
+// zero: never.
+func TurnAt(waiting, running *nexus.Job, at time.Time) time.Time {
+	if running.Phase != nexus.Running || running.Spec.Priority != waiting.Spec.Priority ||
+		running.CheckpointAt.IsZero() || Waited(running, at) >= Patience {
+		return time.Time{}
+	}
+	turn := running.Started.Add(max(slice, lead*Ran(waiting, at)-time.Duration(running.Served)))
+	if rested := WaitingSince(waiting).Add(settle); rested.After(turn) {
+		return rested
+	}
+	return turn
+}
+
+// WaitingSince is when a waiting job's present wait began: its submit, or the end of its last attempt.
+func WaitingSince(j *nexus.Job) time.Time {
+	if j.Finished.After(j.Submitted) {
+		return j.Finished
+	}
+	return j.Submitted
+}
+
+// CompareTurns says which equal yields first: who has run longest in total, then who was preempted less often.
+func CompareTurns(a, b *nexus.Job, at time.Time) int {
+	return cmp.Or(
+		cmp.Compare(Ran(b, at), Ran(a, at)),
+		cmp.Compare(a.Preemptions, b.Preemptions),
+		cmp.Compare(a.ID, b.ID),
+	)
+}
+
+// Turn is what it costs to let a set of equals yield. Compare orders the sets: the fewest jobs first, then the fewest GPUs taken beyond
+// what is needed, then where even the one that ran least has run longest.
+type Turn struct {
+	Count, Spare int
+	Least        time.Duration
+}
+
+// TurnOf adds up a set of equals that give way to a job that lacks so many GPUs.
+func TurnOf(victims []*nexus.Job, lacks int, at time.Time) Turn {
+	t := Turn{Count: len(victims), Spare: -lacks}
+	for i, v := range victims {
+		t.Spare += GPUs(&v.Spec)
+		if ran := Ran(v, at); i == 0 || ran < t.Least {
+			t.Least = ran
+		}
+	}
+	return t
+}
+
+// Compare is negative where t is the cheaper one.
+func (t Turn) Compare(o Turn) int {
+	return cmp.Or(cmp.Compare(t.Count, o.Count), cmp.Compare(t.Spare, o.Spare), cmp.Compare(o.Least, t.Least))
+}
