@@ -3,21 +3,27 @@ package sched
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"ainexus.io/nexus"
 )
 
 // lie says what is untrue about a reason; empty if it is true. It looks at the fleet with its own eyes.
 func (w *world) lie(j nexus.Job, r nexus.Reason) string {
+	if r.Code != nexus.WaitQuota && r.Queue != "" && r.Model != "" { // it is about the models that there is quota for
+		j.Spec.Resources.GPUModel = strings.Split(r.Model, ", ")
+	}
 	switch r.Code {
 	case nexus.WaitBackoff:
 		if !r.Until.Equal(j.NotBefore) || !j.NotBefore.After(w.at) {
 			return "it does not back off"
 		}
 	case nexus.WaitQueue:
-		if j.Spec.Queue == nexus.DefaultQueue {
-			return "its queue is the default one"
+		if _, exists := w.queueNamed(j.Spec.Queue); exists {
+			return "its queue exists"
 		}
+	case nexus.WaitQuota, nexus.WaitUser:
+		return w.held(j, r)
 	case nexus.WaitPreempt:
 		v, ok := w.jobs[r.Job]
 		if !ok || v.Phase != nexus.Stopping || v.StopFor != j.ID {
