@@ -41,7 +41,9 @@ func (p *Place) Requeue(ctx context.Context, ref string) (nexus.Job, error) {
 			return "", &nexus.Error{Code: nexus.CodeConflict, Message: fmt.Sprintf("job %s is not over: %s", r.Job.ID, r.Job.Phase),
 				Hint: "cancel it first"}
 		}
-		if _, err := p.fit(r.Job.Spec); err != nil {
+		again := r.Job
+		again.Phase = nexus.Pending
+		if _, err := p.fit(again); err != nil {
 			return "", err
 		}
 		r.Job.Phase, r.Job.RestartsUsed, r.Job.Preemptions, r.Losses = nexus.Pending, 0, 0, 0

@@ -326,7 +326,7 @@ func (p *Place) began(ctx context.Context, job nexus.Job) {
 var errMoved = errors.New("the job has moved on")
 
 // change is one durable step of one job: edit changes the record and says in words what happened.
-func (p *Place) change(ctx context.Context, id string, edit func(*store.Record) (string, error)) error {
+func (p *Place) change(ctx context.Context, id string, edit func(*store.Record) (string, error), also ...func(*store.Tx) error) error {
 	at := p.Now()
 	return p.store.Do(ctx, func(tx *store.Tx) error {
 		r, err := tx.Job(id)
@@ -339,6 +339,11 @@ func (p *Place) change(ctx context.Context, id string, edit func(*store.Record) 
 		}
 		if err := tx.Update(r); err != nil {
 			return err
+		}
+		for _, write := range also {
+			if err := write(tx); err != nil {
+				return err
+			}
 		}
 		return tx.Event(nexus.Event{At: at, Job: id, Attempt: r.Job.Attempt, Kind: nexus.EventPhase,
 			Message: fmt.Sprintf("%s: %s", r.Job.Phase, text)})

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
+	"strings"
 	"time"
 
 	"ainexus.io/nexus"
@@ -123,4 +126,34 @@ func (s *Store) History(ctx context.Context, from int64) ([]Had, error) {
 		list = append(list, h)
 	}
 	return list, s.trouble(rows.Err())
+}
+
+// Use reads what a user had of a queue; nothing yet is a use without a time.
+func (tx *Tx) Use(queue, user string) (nexus.QueueUse, error) {
+	u := nexus.QueueUse{Queue: queue, User: user}
+	var at int64
+	err := tx.store.conn.QueryRowContext(tx.ctx, `SELECT gpu_time, cpu_time, at FROM uses WHERE queue = ? AND owner = ?`, queue, user).
+		Scan(&u.GPUTime, &u.CPUTime, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, nil
+	}
+	u.At = time.UnixMilli(at).UTC()
+	return u, tx.fail(err)
+}
+
+// LiveIn counts the jobs of a queue that are not over.
+func (tx *Tx) LiveIn(queue string) (n int, err error) {
+	err = tx.store.conn.QueryRowContext(tx.ctx, `SELECT count(*) FROM jobs WHERE over = 0 AND queue = ?`, queue).Scan(&n)
+	return n, tx.fail(err)
+}
+
+// Waiting counts the jobs of a user that wait in any of these queues.
+func (tx *Tx) Waiting(queues []string, user string) (n int, err error) {
+	args := []any{user}
+	for _, q := range queues {
+		args = append(args, q)
+	}
+	err = tx.store.conn.QueryRowContext(tx.ctx, `SELECT count(*) FROM jobs WHERE over = 0 AND phase = 'Pending' AND owner = ? AND queue IN (?`+
+		strings.Repeat(", ?", len(queues)-1)+`)`, args...).Scan(&n)
+	return n, tx.fail(err)
 }
