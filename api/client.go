@@ -15,7 +15,7 @@ import (
 	"ainexus.io/nexus"
 )
 
-// Client is a daemon at the other end of the wire. It is [Jobs], [Control], [Fleet], [Streams] and [Explainer]; its
+// Client is a daemon at the other end of the wire. It is [Jobs], [Control], [Fleet], [Streams] and [Explainer], and knows [Queues]; its
 // errors are [nexus.Error] or [nexus.Errors], with [nexus.CodeUnavailable] where nobody answers.
 type Client struct {
 	http  *http.Client
@@ -154,12 +154,6 @@ func (c *Client) SetPriority(ctx context.Context, ref string, p nexus.Priority) 
 func (c *Client) Nodes(ctx context.Context) ([]NodeView, error) {
 	list, err := get[NodeList](ctx, c, "/nodes", nil)
 	return list.Nodes, err
-}
-
-// Queues lists the queues.
-func (c *Client) Queues(ctx context.Context) ([]QueueView, error) {
-	list, err := get[QueueList](ctx, c, "/queues", nil)
-	return list.Queues, err
 }
 
 func (c *Client) change(ctx context.Context, method, path string, body any) (job Changed, err error) {

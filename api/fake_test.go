@@ -23,6 +23,7 @@ type place struct {
 	events  []nexus.Event
 	changed chan struct{}
 	logs    func(ctx context.Context, q api.LogQuery, w io.Writer) error
+	queues  []nexus.Queue
 }
 
 func newPlace() *place {
@@ -137,8 +138,28 @@ func (p *place) Nodes(context.Context) ([]api.NodeView, error) {
 	}}}, nil
 }
 
-func (p *place) Queues(context.Context) ([]api.QueueView, error) {
-	return []api.QueueView{{Queue: nexus.Queue{Name: nexus.DefaultQueue}, Pending: len(p.jobs)}}, nil
+func (p *place) Queues(context.Context) ([]nexus.QueueState, error) {
+	states := []nexus.QueueState{{Queue: nexus.Queue{Name: nexus.DefaultQueue}, Pending: len(p.jobs), Rows: []nexus.QueueRow{{}}}}
+	for _, q := range p.queues {
+		states = append(states, nexus.QueueState{Queue: q, Rows: []nexus.QueueRow{{}}})
+	}
+	return states, nil
+}
+
+func (p *place) ApplyQueues(_ context.Context, queues []nexus.Queue) (changes api.QueueChanges, err error) {
+	p.queues = queues
+	for _, q := range queues {
+		changes.Queues = append(changes.Queues, api.QueueChange{Name: q.Name, Change: "created"})
+	}
+	return changes, nil
+}
+
+func (p *place) DeleteQueue(_ context.Context, name string) error {
+	return &nexus.Error{Code: nexus.CodeConflict, Message: "queue " + name + " still has 1 jobs"}
+}
+
+func (p *place) History(_ context.Context, by string, since time.Time) ([]nexus.QueueHistory, error) {
+	return []nexus.QueueHistory{{Queue: by, GPUSeconds: int64(time.Since(since).Round(time.Hour) / time.Second), Price: 2500}}, nil
 }
 
 func (p *place) Why(_ context.Context, id string) (nexus.Why, error) {

@@ -42,7 +42,16 @@ type Control interface {
 // Fleet tells what the place has.
 type Fleet interface {
 	Nodes(ctx context.Context) ([]NodeView, error)
-	Queues(ctx context.Context) ([]QueueView, error)
+}
+
+// Queues are what jobs wait in. The change is durable when a call returns.
+type Queues interface {
+	Queues(ctx context.Context) ([]nexus.QueueState, error)
+	// ApplyQueues adds queues and replaces those of the same name, all or none.
+	ApplyQueues(ctx context.Context, queues []nexus.Queue) (QueueChanges, error)
+	DeleteQueue(ctx context.Context, name string) error
+	// History tells what was had since a time: by "queue", by "user", or by both where by is empty.
+	History(ctx context.Context, by string, since time.Time) ([]nexus.QueueHistory, error)
 }
 
 // Streams are what grows while a job runs.
@@ -147,14 +156,6 @@ type DeviceView struct {
 	Allocated    nexus.MiB `json:"allocated"` // what placements hold
 	Jobs         []string  `json:"jobs,omitempty"`
 	Sampled      time.Time `json:"sampled"`
-}
-
-// QueueView is a queue and how busy it is.
-type QueueView struct {
-	nexus.Queue
-	Pending int `json:"pending"`
-	Running int `json:"running"`
-	GPUs    int `json:"gpus"` // whole GPUs held
 }
 
 // LogQuery says which part of a job's output.

@@ -41,6 +41,7 @@ func (s *Server) addRoutes(mux humago.Mux) *huma.OpenAPI {
 	s.addSubmit(api)
 	s.addControl(api)
 	s.addFleet(api)
+	s.addQueues(api)
 	s.addStreams(api)
 	describe(api.OpenAPI())
 	return api.OpenAPI()
@@ -76,6 +77,7 @@ func newConfig() huma.Config {
 		reflect.TypeFor[nexus.Duration](): reflect.TypeFor[durationSchema](),
 		reflect.TypeFor[nexus.Priority](): reflect.TypeFor[prioritySchema](),
 		reflect.TypeFor[nexus.Type]():     reflect.TypeFor[typeSchema](),
+		reflect.TypeFor[nexus.Money]():    reflect.TypeFor[moneySchema](),
 	} {
 		schemas.RegisterTypeAlias(t, alias)
 	}
@@ -212,11 +214,6 @@ func (s *Server) addFleet(api huma.API) {
 		func(ctx context.Context, _ *struct{}) (*body[NodeList], error) {
 			nodes, err := s.deps.Fleet.Nodes(ctx)
 			return reply(NodeList{nonNil(nodes)}, err)
-		})
-	huma.Register(api, operation(http.MethodGet, "/queues", "list-queues", "List queues"),
-		func(ctx context.Context, _ *struct{}) (*body[QueueList], error) {
-			queues, err := s.deps.Fleet.Queues(ctx)
-			return reply(QueueList{nonNil(queues)}, err)
 		})
 	huma.Register(api, operation(http.MethodGet, "/version", "get-version", "Say which daemon answers"),
 		func(context.Context, *struct{}) (*body[Version], error) {

@@ -16,6 +16,7 @@ type (
 	durationSchema struct{}
 	prioritySchema struct{}
 	typeSchema     struct{}
+	moneySchema    struct{}
 )
 
 func (memorySchema) Schema(huma.Registry) *huma.Schema {
@@ -67,11 +68,19 @@ func (typeSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Enum: []any{"training", "inference", "preprocessing", "evaluation"}}
 }
 
+func (moneySchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeNumber}, {Type: huma.TypeString}},
+		Description: "an amount with at most three decimals, such as 2.50"}
+}
+
 // describe adds what the types do not say.
 func describe(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
 	if spec := schemas["Spec"]; spec != nil {
 		spec.Required = []string{"run"} // the rest has defaults
+	}
+	if queue := schemas["Queue"]; queue != nil {
+		queue.Required = []string{"name"}
 	}
 	for _, name := range []string{"Resources", "Restart", "CheckpointSpec"} {
 		if schema := schemas[name]; schema != nil {

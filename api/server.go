@@ -22,6 +22,7 @@ type Deps struct {
 	Jobs       Jobs
 	Control    Control
 	Fleet      Fleet
+	Queues     Queues
 	Streams    Streams
 	Explainer  Explainer
 	Forecaster Forecaster

@@ -3,6 +3,8 @@ package api
 import (
 	"encoding/json"
 	"time"
+
+	"ainexus.io/nexus"
 )
 
 // Prefix is where every route of this version of the API begins. A daemon of another release that has the same
@@ -42,7 +44,31 @@ type NodeList struct {
 
 // QueueList is every queue of the place.
 type QueueList struct {
-	Queues []QueueView `json:"queues"`
+	Queues []nexus.QueueState `json:"queues"`
+}
+
+// QueueChanges tells what became of queues that were applied.
+type QueueChanges struct {
+	Queues []QueueChange `json:"queues"`
+	// Notices say what may not be meant, or has no effect here.
+	Notices []string `json:"notices,omitempty"`
+}
+
+// QueueChange is one of them.
+type QueueChange struct {
+	Name   string `json:"name"`
+	Change string `json:"change" enum:"created,changed,unchanged,deleted"`
+}
+
+// HistoryList is what was had of queues.
+type HistoryList struct {
+	Since   time.Time            `json:"since"`
+	History []nexus.QueueHistory `json:"history"`
+}
+
+// queuesBody is queues to apply.
+type queuesBody struct {
+	Queues []json.RawMessage `json:"queues"`
 }
 
 // submitBody is a job file with what the client captured beside it.

@@ -84,6 +84,39 @@ type QueueUse struct {
 	At      time.Time `json:"at"`
 }
 
+// QueueState is a queue and how it stands, with all that is below it.
+type QueueState struct {
+	Queue
+	Pending int `json:"pending"` // jobs that wait
+	Running int `json:"running"` // jobs that hold something
+	// Rows are of all GPUs, first, and of each model that a quota names.
+	Rows []QueueRow `json:"rows"`
+}
+
+// QueueRow is what a queue holds of one model; of all, where none is named.
+type QueueRow struct {
+	GPUModel  string `json:"gpu_model,omitempty"`
+	GPUs      int    `json:"gpus"` // whole ones
+	GPUMemory MiB    `json:"gpu_memory"`
+	CPU       CPU    `json:"cpu"`
+	Quota     *int   `json:"quota,omitempty"` // whole GPUs that it is entitled to; nil: not limited
+	Borrowed  int    `json:"borrowed"`        // whole GPUs beyond that
+}
+
+// QueueHistory is what was had of a queue, or by a user, in some time.
+type QueueHistory struct {
+	Queue string `json:"queue,omitempty"`
+	User  string `json:"user,omitempty"`
+	// GPUSeconds and CPUSeconds were allocated, whether they were used or not. A share of a GPU counts by
+	// its memory.
+	GPUSeconds  int64 `json:"gpu_seconds"`
+	CPUSeconds  int64 `json:"cpu_seconds"`
+	Jobs        int   `json:"jobs"`         // that were over, or still run
+	Attempts    int   `json:"attempts"`     // that began
+	WaitSeconds int64 `json:"wait_seconds"` // in line before these attempts, all together
+	Price       Money `json:"price,omitempty"`
+}
+
 // Money is an amount in thousandths of whatever the operator counts in.
 type Money int64
 

@@ -12,8 +12,11 @@ func (r Reason) limits() string {
 		return fmt.Sprintf("user %s has %s of %s in queue %s and the job needs %s", r.User, r.number(r.Used), what, r.Queue, need)
 	}
 	text := fmt.Sprintf("queue %s has %s of %s", r.Queue, r.number(r.Used), what)
-	if r.Borrow > 0 {
+	switch {
+	case r.Borrow > 0:
 		text += fmt.Sprintf(" (%s of them to be borrowed)", r.number(r.Borrow))
+	case r.Limit == 0 || r.Used > r.Limit:
+		text = fmt.Sprintf("queue %s has %s on a quota of %s", r.Queue, r.Amount(r.Used), r.number(r.Limit))
 	}
 	text += " and the job needs " + need
 	own := max(0, r.Limit-r.Used)

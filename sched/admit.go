@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -24,11 +25,11 @@ func (c *cycle) admit(e *entry) bool {
 	short, known := c.dry[key]
 	if !known {
 		var fits bool
-		if short, fits = c.narrow(e, nil, c.allows(e)); fits {
+		if short, fits = c.narrow(e, nil, c.allows(e)); fits && (e.ask == nil || c.couldHost(e)) {
 			return false
 		}
 	}
-	if !short.behind && c.reclaim(e) {
+	if short.now && c.reclaim(e) {
 		if _, told := c.reasons[e]; !told {
 			c.reasons[e] = c.quotaReason(short)
 		}
@@ -39,6 +40,11 @@ func (c *cycle) admit(e *entry) bool {
 	c.reasons[e] = c.quotaReason(short)
 	c.promiseQuota(e, short)
 	return true
+}
+
+// couldHost reports whether the fleet has, well and ready, what a job was narrowed to.
+func (c *cycle) couldHost(e *entry) bool {
+	return c.fleetOf(e.as).Code == ""
 }
 
 // inQueue is a form in a queue: what is held by quota once in a cycle, in which use only grows, is held
@@ -106,7 +112,8 @@ func (c *cycle) fleetModels() []string {
 }
 
 // narrow finds the most of what a job asks for that is allowed, of the kinds in which it may be had; only
-// is nil for all of them. What the job will then be placed with stands in its ask and form.
+// is nil for all of them. What the job will then be placed with stands in its ask and form; what kept it
+// from more is told as well.
 func (c *cycle) narrow(e *entry, only func(amounts) bool, allowed func(amounts) (shortage, bool)) (shortage, bool) {
 	spec := &e.job.Spec
 	kinds, size := c.kinds(spec), gang(spec)
@@ -118,8 +125,11 @@ func (c *cycle) narrow(e *entry, only func(amounts) bool, allowed func(amounts) 
 			switch {
 			case ok && (only == nil || only(what)):
 				fit = append(fit, k)
-			case i == 0 || first == (shortage{}):
+			case i == 0 || !first.behind && short.behind: // to be behind somebody is the more hopeful news
+				short.now = first.now || !short.behind
 				first = short
+			default:
+				first.now = first.now || !short.behind
 			}
 		}
 		return fit, first
@@ -132,16 +142,16 @@ func (c *cycle) narrow(e *entry, only func(amounts) bool, allowed func(amounts) 
 		return short, false
 	}
 	nodes := size.Min
-	for low, high := size.Min+1, size.Max; low <= high; { // the most nodes that are allowed
+	for low, high := size.Min+1, size.Max; low <= high; { // the most nodes that are allowed of each of these
 		middle := (low + high) / 2
-		if more, _ := some(middle, gpus); len(more) > 0 {
-			fit, nodes, low = more, middle, middle+1
+		if more, _ := some(middle, gpus); len(more) == len(fit) {
+			nodes, low = middle, middle+1
 		} else {
 			high = middle - 1
 		}
 	}
 	if nodes == size.Max && len(fit) == len(kinds) {
-		return shortage{}, true
+		return short, true
 	}
 	ask := e.job
 	if nodes < size.Max {
@@ -154,7 +164,7 @@ func (c *cycle) narrow(e *entry, only func(amounts) bool, allowed func(amounts) 
 		}
 	}
 	c.narrowTo(e, &ask)
-	return shortage{}, true
+	return short, true
 }
 
 // gpusEach is how many GPUs a job asks for on each node; with `auto` and no workers, as many as any has.
@@ -175,29 +185,35 @@ func (c *cycle) gpusEach(s *nexus.Spec) int {
 // fewerAuto narrows a job that takes what is free to what its queue leaves of that: fewer GPUs where their
 // number was left open, else none.
 func (c *cycle) fewerAuto(e *entry, some func(nodes, gpus int) ([]kind, shortage)) bool {
-	ask, free := e.job, 0
+	ask, nodes := e.job, gang(&e.job.Spec).Min
 	res := &ask.Spec.Resources
+	var free []nexus.Seat // that it would get if it were not for its queue
 	for _, name := range c.now.Names() {
 		if c.both(name, &c.room) && c.now.Node(name).State == nexus.Ready {
-			free = max(free, len(c.index.picker.wholeGPUs(nil, &c.room, res)))
+			if o, ok := seatOn(&c.room, &ask.Spec); ok {
+				free = append(free, o.seat)
+			}
 		}
 	}
-	if ask.Spec.Workers > 0 {
-		free = 0
+	slices.SortFunc(free, func(a, b nexus.Seat) int {
+		return cmp.Or(cmp.Compare(len(b.GPUs), len(a.GPUs)), cmp.Compare(b.CPU, a.CPU))
+	})
+	most, cpu := 0, nexus.CPU(1000)
+	if len(free) >= nodes && ask.Spec.Workers == 0 {
+		most, cpu = len(free[nodes-1].GPUs), free[nodes-1].CPU
 	}
-	nodes := gang(&ask.Spec).Min
-	for ; free >= 0; free-- {
-		fit, _ := some(nodes, free)
+	for gpus := most; gpus >= 0; gpus-- {
+		fit, _ := some(nodes, gpus)
 		if len(fit) == 0 {
 			continue
 		}
-		res.GPUs = nexus.GPUCount{N: free}
+		res.GPUs = nexus.GPUCount{N: gpus}
 		ask.Spec.Nodes = nexus.Range{Min: nodes, Max: nodes}
-		ask.Spec.Workers = max(1, free, ask.Spec.Workers)
-		if res.CPU == 0 {
-			res.CPU = nexus.CPU(1000 * ask.Spec.Workers)
+		ask.Spec.Workers = max(1, gpus, ask.Spec.Workers)
+		if e.job.Spec.Workers == 0 && res.CPU == 0 {
+			res.CPU = max(1000, min(nexus.CPU(1000*ask.Spec.Workers), cpu))
 		}
-		if free == 0 {
+		if gpus == 0 {
 			res.GPUMemory = 0
 		} else if len(c.tree.models) > 1 {
 			res.GPUModel = nil

@@ -3,17 +3,39 @@
 //
 // [Planner.Step] reads as passes over two accounts. `now` is what is free at this moment; `later` is what
 // will be free once the jobs that somebody waits for have left, less what is kept for those who wait.
-// Job by job, in the order of [policy.Compare] (order.go):
+// Job by job, in order (order.go, share.go):
 //
+//   - admit: who is beyond the quota of its queue, or a limit of its user, is held; who can do with less is
+//     narrowed to what there is quota for (admit.go, over the tree of quota.go);
 //   - place: a gang finds all its seats, free now and not kept for anybody ahead, or none (place.go,
 //     with nodes.go choosing machines and seat.go and devices.go choosing devices);
 //   - yield: running jobs of lower priority are asked for their seats, the fewest and cheapest, and the
 //     seats are kept for who asked until he starts or goes (yield.go);
+//   - reclaim: what other queues borrowed is taken back for a job within its queue's quota, in the same two
+//     phases (reclaim.go);
 //   - claim: a blocked job keeps what it waits for, so that nobody behind it moves its start; whoever
 //     does not disturb a claim passes, which is all there is to backfill (backfill.go).
 //
 // In the end everyone left is held with a true reason (hold.go). [Why] answers one job at length, with a
 // fix that was tried (why.go, fix.go); [Check] refuses what no node could ever run (check.go).
+//
+// # Order
+//
+// Jobs of queues that have nothing to do with one another go by [policy.Compare]: priority, inference ahead
+// of its equals, arrival, id. Inside of a queue they go by [policy.CompareIn], where priority is first too.
+// In a cohort, the children of one parent, it is the turn of the queue whose next job has, from first to
+// last: the higher priority; seats reserved for it; room within the queue's quota; the smaller share by
+// weight; the earlier arrival; the smaller id. With order: fair the same decides between a queue's users. A
+// job counts as placed once its turn has come, so turns alternate; no clock is in it. What was used before
+// comes decayed in the snapshot ([nexus.QueueUse], policy.Used).
+//
+// # Quota
+//
+// Limits are checked against two accounts, as seats are. What queues hold now; and what they will hold once
+// those who are waited for have left and those who wait ahead have theirs, which keeps a large job from being
+// passed for ever. What a queue is entitled to is not denied by the second: a borrower that waits cannot
+// stand in a lender's way. Nobody is evicted in turn: who reclaims stays within its quota, who is reclaimed
+// from was beyond it, by both accounts.
 //
 // The planner acts on nothing. Whether a decision was carried out it learns from the next delta.
 package sched

@@ -44,14 +44,19 @@ func (c *cycle) hold() []nexus.Hold {
 // blockedByFleet finds what no waiting helps against: too small a fleet, nodes that are not Ready, devices
 // that are not well.
 func (c *cycle) blockedByFleet(e *entry) bool {
-	f := e.form
+	r := c.fleetOf(e.form)
+	if r.Code != "" {
+		c.reasons[e] = r
+	}
+	return r.Code != ""
+}
+
+// fleetOf is the fleet's reason for a form; it stands until the nodes are others.
+func (c *cycle) fleetOf(f *form) nexus.Reason {
 	if f.fleetAt != c.facts {
-		f.fleet, f.fleetAt = c.fleetReason(&e.job.Spec), c.facts
+		f.fleet, f.fleetAt = c.fleetReason(&f.spec), c.facts
 	}
-	if f.fleet.Code != "" {
-		c.reasons[e] = f.fleet
-	}
-	return f.fleet.Code != ""
+	return f.fleet
 }
 
 // fleetReason says why a job would not fit even if nothing ran; Code is empty if it would.

@@ -39,7 +39,7 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 	s := nexus.Spec{
 		Type:     rapid.SampledFrom(nexus.Types()).Draw(t, "type"),
 		Priority: nexus.Priority(rapid.IntRange(-1, 2).Draw(t, "priority")),
-		Queue:    rapid.SampledFrom([]string{"default", "default", "default", "ghost"}).Draw(t, "queue"),
+		Queue:    rapid.SampledFrom([]string{"default", "default", "default", "ghost", "a", "a", "b", "b", "c"}).Draw(t, "queue"),
 		Nodes:    rapid.SampledFrom([]nexus.Range{{Min: 1, Max: 1}, {Min: 1, Max: 1}, {Min: 2, Max: 2}, {Min: 1, Max: 3}}).Draw(t, "nodes"),
 		Workers:  1,
 	}
@@ -70,7 +70,7 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 	if n := rapid.IntRange(0, 8).Draw(t, "array"); n < 2 {
 		member = &nexus.Member{Array: fmt.Sprint("array", n), AtOnce: n + 1}
 	}
-	return nexus.Job{ID: id, Spec: s, Member: member, Phase: nexus.Pending, Submitted: at.Add(-time.Duration(rapid.IntRange(0, 50).Draw(t, "age")) * time.Second)}
+	return nexus.Job{ID: id, Spec: s, User: rapid.SampledFrom([]string{"ada", "eve"}).Draw(t, "user"), Member: member, Phase: nexus.Pending, Submitted: at.Add(-time.Duration(rapid.IntRange(0, 50).Draw(t, "age")) * time.Second)}
 }
 
 // life plays a random story of a fleet and hands each plan to see, after it was carried out.
@@ -78,6 +78,9 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 	w := newWorld()
 	for i := range rapid.IntRange(1, 4).Draw(t, "nodes") {
 		w.setNode(anyNode(t, fmt.Sprintf("n%d", i)))
+	}
+	if rapid.Bool().Draw(t, "queues") {
+		w.queues = anyQueues(t)
 	}
 	next := 0
 	pick := func(t *rapid.T, phases ...nexus.Phase) string {
@@ -145,6 +148,7 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 			}
 			w.setNode(anyNode(t, name))
 		},
+		"queues": func(t *rapid.T) { w.queues = anyQueues(t) },
 		"time": func(t *rapid.T) {
 			w.at = w.at.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute)
 		},
@@ -167,6 +171,7 @@ func TestLaws(t *testing.T) {
 			w.nothingTwice(t, before, plan)
 			w.wholeGangs(t, plan)
 			w.fairEvictions(t, before, plan)
+			w.keepsQuota(t, before, plan)
 			for id, r := range w.reasons {
 				if lie := w.lie(w.jobs[id], r); lie != "" {
 					t.Fatalf("%s is told %+v, but %s\nplan:\n%s\nfleet:\n%s", id, r, lie, plan, w.snapshot())
@@ -186,6 +191,7 @@ func TestLaws(t *testing.T) {
 func anyOrder(t *rapid.T, s nexus.Snapshot) {
 	want, mixed := Plan(s, policy.Default()), s
 	mixed.Jobs = rapid.Permutation(s.Jobs).Draw(t, "jobs")
+	mixed.Queues = rapid.Permutation(s.Queues).Draw(t, "queues")
 	mixed.Nodes = rapid.Permutation(s.Nodes).Draw(t, "nodes")
 	if got := Plan(mixed, policy.Default()); !reflect.DeepEqual(got, want) {
 		t.Fatalf("another order, another plan:\n%s\nand\n%s", got, want)
@@ -289,7 +295,7 @@ func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan
 	for _, v := range plan.Evict {
 		victim, winner := w.jobs[v.Job], w.jobs[v.For]
 		if victim.Spec.Priority >= winner.Spec.Priority {
-			t.Fatalf("%s (%s) yields to %s (%s)", v.Job, victim.Spec.Priority, v.For, winner.Spec.Priority)
+			w.takenBack(t, before, victim, winner)
 		}
 		if len(w.kept[v.For].Seats) == 0 {
 			t.Fatalf("%s is evicted for %s, for whom nothing is reserved\nplan:\n%s\nfleet before:\n%s", v.Job, v.For, plan, before)

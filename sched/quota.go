@@ -189,6 +189,7 @@ type shortage struct {
 	need   int64
 	have   int64 // the most that it could have now
 	behind bool  // there is enough, but those who wait ahead have it coming
+	now    bool  // of some kind there is not enough
 }
 
 // fits reports whether a queue may hold so much more, and else what is short. With entitled, what a queue

@@ -49,7 +49,7 @@ func (c *cycle) reclaim(e *entry) bool {
 // takeBack finds the seats that a job gets once those who stop are gone, and whom else it takes: the
 // cheapest of those most over their share, as few as do. Accounts are left as they were.
 func (c *cycle) takeBack(e *entry, soon []*entry) (seats []nexus.Seat, victims []*entry) {
-	t := &taking{cycle: c, e: e}
+	t := &taking{cycle: c, e: e, after: c.inPromise().clone()}
 	before, now, later, size := c.held, c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
 	c.held = before.clone()
 	defer func() {
@@ -74,7 +74,7 @@ func (c *cycle) takeBack(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 		if !t.legal(v) {
 			continue
 		}
-		if top, side, _ := t.tree.fork(e.queue, v.queue); top >= 0 && !t.mayEvict(e, v) {
+		if top, side, _ := t.tree.fork(e.queue, v.queue); top >= 0 && !t.mayEvict(e, v, t.after) {
 			t.sides = append(t.sides, side)
 		}
 		t.leaves(v)
@@ -107,7 +107,8 @@ func (c *cycle) takeBack(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 type taking struct {
 	*cycle
 	e     *entry
-	sides []int // the queues on its side that have to be entitled to what it takes
+	after account // what is held once those who leave for somebody ahead are gone and he has theirs
+	sides []int   // the queues on its side that have to be entitled to what it takes
 }
 
 // leaves takes a live job out of all accounts.
@@ -115,16 +116,22 @@ func (t *taking) leaves(v *entry) {
 	t.setApart(v.job.Placement.Seats)
 	t.now.Release(v.job.ID)
 	t.later.Release(v.job.ID)
-	if v.spent != nil {
-		t.tree.add(t.held, v.queue, v.spent, -1)
-	}
+	t.count(v, -1)
 }
 
 func (t *taking) stays(v *entry) {
 	t.now.Charge(v.job.ID, v.job.Placement.Seats)
 	t.later.Charge(v.job.ID, v.job.Placement.Seats)
-	if v.spent != nil {
-		t.tree.add(t.held, v.queue, v.spent, 1)
+	t.count(v, 1)
+}
+
+func (t *taking) count(v *entry, sign int64) {
+	if v.spent == nil {
+		return
+	}
+	t.tree.add(t.held, v.queue, v.spent, sign)
+	if !t.returned[v.job.ID] {
+		t.tree.add(t.after, v.queue, v.spent, sign)
 	}
 }
 
@@ -132,9 +139,14 @@ func (t *taking) stays(v *entry) {
 func (t *taking) seats() []nexus.Seat {
 	t.widen(t.e)
 	entitled := func(what amounts) bool {
-		return !slices.ContainsFunc(t.sides, func(side int) bool { return !t.tree.entitles(t.held, side, what) })
+		return !slices.ContainsFunc(t.sides, func(side int) bool { return !t.entitles(side, what) })
 	}
-	fits := func(what amounts) (shortage, bool) { return t.tree.fits(t.held, t.e.queue, what, false) }
+	fits := func(what amounts) (shortage, bool) {
+		if short, ok := t.tree.fits(t.held, t.e.queue, what, false); !ok {
+			return short, false
+		}
+		return t.tree.fits(t.after, t.e.queue, what, true)
+	}
 	if _, ok := t.narrow(t.e, entitled, fits); !ok {
 		return nil
 	}
@@ -163,7 +175,7 @@ func (t *taking) candidates() []*entry {
 	back := map[string]bool{}
 	for _, v := range list {
 		if _, known := share[v.queue]; !known {
-			share[v.queue] = t.shareOf(v.queue, t.held.of(v.queue))
+			share[v.queue] = t.shareOf(v.queue, t.after.of(v.queue))
 		}
 		back[v.job.ID] = t.borrowed(v)
 	}
@@ -176,7 +188,7 @@ func (t *taking) candidates() []*entry {
 
 // legal reports whether the job may take a live one's seats as things are: its queue holds more than it is
 // entitled to, or it has a lower priority and no quota to protect it.
-func (t *taking) legal(v *entry) bool { return t.borrowed(v) || t.mayEvict(t.e, v) }
+func (t *taking) legal(v *entry) bool { return t.borrowed(v) || t.mayEvict(t.e, v, t.after) }
 
 // borrowed reports whether a live job stands on what another queue lent, and the job that asks is entitled
 // to that. Priority decides first: nothing is reclaimed from a higher one.
@@ -190,11 +202,18 @@ func (t *taking) borrowed(v *entry) bool {
 	}
 	for _, k := range t.kinds(&t.e.job.Spec) {
 		what := t.leastAsked(t.e, k)
-		if _, borrows := t.tree.standing(t.held, v.queue, top, what, v.spent); borrows && t.tree.entitles(t.held, toMe, what) {
+		_, now := t.tree.standing(t.held, v.queue, top, what, v.spent)
+		_, then := t.tree.standing(t.after, v.queue, top, what, v.spent)
+		if now && then && t.entitles(toMe, what) {
 			return true
 		}
 	}
 	return false
+}
+
+// entitles reports whether a queue may have so much more within its quota, now and once those ahead have theirs.
+func (t *taking) entitles(queue int, what amounts) bool {
+	return t.tree.entitles(t.held, queue, what) && t.tree.entitles(t.after, queue, what)
 }
 
 // entitles reports whether a queue may have so much more within its quota.
@@ -213,18 +232,24 @@ func (c *cycle) leastAsked(e *entry, k kind) amounts {
 }
 
 // mayEvict reports whether a waiting job may take the seats of a running one by its priority. What a queue
-// holds within its quota is safe from other queues.
-func (c *cycle) mayEvict(e, v *entry) bool {
+// holds within its quota is safe from other queues, by what is held now and by the account after; that of
+// those who wait, where none is given.
+func (c *cycle) mayEvict(e, v *entry, after ...account) bool {
 	if !policy.MayEvict(&e.job, &v.job) {
 		return false
 	}
 	if c.tree.plain || v.spent == nil || e.queue == v.queue {
 		return true
 	}
+	if len(after) == 0 {
+		after = append(after, c.inPromise())
+	}
 	top, _, _ := c.tree.fork(e.queue, v.queue)
 	for _, k := range c.kinds(&e.job.Spec) {
-		if limited, borrows := c.tree.standing(c.held, v.queue, top, c.leastAsked(e, k), v.spent); limited && !borrows {
-			return false
+		for _, a := range append(after, c.held) {
+			if limited, borrows := c.tree.standing(a, v.queue, top, c.leastAsked(e, k), v.spent); limited && !borrows {
+				return false
+			}
 		}
 	}
 	return true

@@ -128,7 +128,7 @@ func (s *stream) ready() *stream {
 		return nil
 	}
 	s.turn = turn{priority: head.job.Spec.Priority, waits: 1}
-	if len(s.merge.cycle.kept[head.job.ID].Seats) > 0 {
+	if kept := s.merge.cycle.kept; len(kept) > 0 && len(kept[head.job.ID].Seats) > 0 {
 		s.turn.waits = 0
 	}
 	for r, n := range s.held {

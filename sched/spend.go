@@ -20,7 +20,11 @@ type userHolds struct {
 
 // plant replaces the queues and counts all that runs anew.
 func (p *Planner) plant() {
-	p.tree = newTree(p.queues)
+	p.plantAs(newTree(p.queues))
+}
+
+func (p *Planner) plantAs(t *tree) {
+	p.tree = t
 	p.held, p.users = newAccount(p.tree), map[userAt]userHolds{}
 	p.line.stir()
 	for _, e := range p.jobs {

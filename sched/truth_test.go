@@ -3,20 +3,24 @@ package sched
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"ainexus.io/nexus"
 )
 
 // lie says what is untrue about a reason; empty if it is true. It looks at the fleet with its own eyes.
 func (w *world) lie(j nexus.Job, r nexus.Reason) string {
+	if r.Code != nexus.WaitQuota && r.Queue != "" && r.Model != "" { // it is about the models that there is quota for
+		j.Spec.Resources.GPUModel = strings.Split(r.Model, ", ")
+	}
 	switch r.Code {
 	case nexus.WaitBackoff:
 		if !r.Until.Equal(j.NotBefore) || !j.NotBefore.After(w.at) {
 			return "it does not back off"
 		}
 	case nexus.WaitQueue:
-		if j.Spec.Queue == nexus.DefaultQueue {
-			return "its queue is the default one"
+		if _, exists := w.queueNamed(j.Spec.Queue); exists {
+			return "its queue exists"
 		}
 	case nexus.WaitAfter:
 		if !slices.ContainsFunc(j.After, func(d nexus.Dependency) bool { return d.Job == r.Job && string(d.On) == r.Resource && !d.Met() }) {
@@ -36,6 +40,8 @@ func (w *world) lie(j nexus.Job, r nexus.Reason) string {
 		if j.HeldBy == "" || r.User != j.HeldBy {
 			return "nobody of that name holds it"
 		}
+	case nexus.WaitQuota, nexus.WaitUser:
+		return w.held(j, r)
 	case nexus.WaitPreempt:
 		v, ok := w.jobs[r.Job]
 		if !ok || v.Phase != nexus.Stopping || v.StopFor != j.ID {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"ainexus.io/nexus"
@@ -183,7 +182,7 @@ func decisions(p nexus.Plan) string {
 }
 
 // job reads "id key=value ..." as a script writes a job.
-func readJob(t testing.TB, w *world, args []string) nexus.Job {
+func readJob(t fataler, w *world, args []string) nexus.Job {
 	t.Helper()
 	j := nexus.Job{ID: args[0], Submitted: w.at, Phase: nexus.Pending}
 	rest := slices.DeleteFunc(slices.Clone(args[1:]), func(arg string) bool {
@@ -197,7 +196,7 @@ func readJob(t testing.TB, w *world, args []string) nexus.Job {
 			id, most, _ := strings.Cut(value, "%")
 			n, err := strconv.Atoi(most)
 			if err != nil {
-				t.Fatal(arg, err)
+				t.Fatalf("%s: %v", arg, err)
 			}
 			j.Member = &nexus.Member{Array: id, AtOnce: n}
 		case "user":
@@ -212,7 +211,7 @@ func readJob(t testing.TB, w *world, args []string) nexus.Job {
 	return j
 }
 
-func readSpec(t testing.TB, args []string) nexus.Spec {
+func readSpec(t fataler, args []string) nexus.Spec {
 	t.Helper()
 	s := nexus.Spec{Type: nexus.Training, Nodes: nexus.Range{Min: 1, Max: 1}, Queue: nexus.DefaultQueue}
 	cpuSaid := false

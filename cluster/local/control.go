@@ -42,7 +42,9 @@ func (p *Place) Requeue(ctx context.Context, ref string) (api.Changed, error) {
 			return "", &nexus.Error{Code: nexus.CodeConflict, Message: fmt.Sprintf("job %s is not over: %s", r.Job.ID, r.Job.Phase),
 				Hint: "cancel it first"}
 		}
-		if _, err := p.fit(r.Job.Spec); err != nil {
+		again := r.Job
+		again.Phase = nexus.Pending
+		if _, err := p.fit(again); err != nil {
 			return "", err
 		}
 		if err := awaitAgain(tx, &r.Job); err != nil {

@@ -116,7 +116,7 @@ func TestDevicesAreAskedOnlyWhenItMatters(t *testing.T) {
 		t.Errorf("the device is shown as %+v", g)
 	}
 	queues, err := p.Queues(t.Context())
-	if err != nil || queues[0].GPUs != 1 || queues[0].Running != 1 {
+	if err != nil || queues[0].Rows[0].GPUs != 1 || queues[0].Running != 1 {
 		t.Errorf("queues are %+v, %v", queues, err)
 	}
 }

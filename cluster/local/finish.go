@@ -63,6 +63,7 @@ func (m *minder) begun(job nexus.Job) bool {
 func (p *Place) conclude(ctx context.Context, id string, n int, left leftBehind) error {
 	left.at, left.backoff = p.Now(), p.opts.Backoff
 	var was, is nexus.Job
+	var use nexus.QueueUse
 	err := p.change(ctx, id, func(r *store.Record) (string, error) {
 		if r.Job.Attempt != n || r.Job.Phase.Over() || r.Job.Phase == nexus.Pending {
 			return "", errMoved
@@ -71,8 +72,14 @@ func (p *Place) conclude(ctx context.Context, id string, n int, left leftBehind)
 		text := end(r, left)
 		is = r.Job
 		return text, nil
+	}, func(tx *store.Tx) (err error) {
+		use, err = p.account(tx, was, is, left.at)
+		return err
 	})
 	p.opts.passed("concluded")
+	if err == nil {
+		p.view.setUse(use)
+	}
 	if err == nil && p.opts.Tally != nil {
 		p.opts.Tally.Ended(is, is.Result.Cause, is.RestartsUsed-was.RestartsUsed)
 	}

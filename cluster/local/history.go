@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"ainexus.io/cluster/local/store"
 )
 
 // pruneStep is how many jobs are forgotten at a time.
@@ -36,6 +38,11 @@ func (p *Place) forget(ctx context.Context) {
 
 // forgetSome reports whether there may be more.
 func (p *Place) forgetSome(ctx context.Context) bool {
+	oldest := p.Now().Add(-p.opts.HistoryAge).Unix() / 3600
+	if oldest != p.aged {
+		p.complain(ctx, p.store.Do(ctx, func(tx *store.Tx) error { return tx.DropHistory(oldest) }))
+		p.aged = oldest
+	}
 	ids, err := p.store.Stale(ctx, p.Now().Add(-p.opts.HistoryAge), p.opts.History, pruneStep)
 	if err != nil || len(ids) == 0 {
 		p.complain(ctx, err)

@@ -326,11 +326,19 @@ func (p *Place) began(ctx context.Context, job nexus.Job) {
 var errMoved = errors.New("the job has moved on")
 
 // change is one durable step of one job: edit changes the record and says in words what happened.
-func (p *Place) change(ctx context.Context, id string, edit func(*store.Record) (string, error)) error {
+func (p *Place) change(ctx context.Context, id string, edit func(*store.Record) (string, error), also ...func(*store.Tx) error) error {
 	at := p.Now()
 	return p.store.Do(ctx, func(tx *store.Tx) error {
 		_, err := step(tx, id, at, func(_ *store.Tx, r *store.Record) (string, error) { return edit(r) })
-		return err
+		if err != nil {
+			return err
+		}
+		for _, write := range also {
+			if err := write(tx); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

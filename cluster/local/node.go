@@ -89,21 +89,3 @@ func (p *Place) Live() []nexus.Job {
 	}
 	return jobs
 }
-
-// Queues gives the one queue of this machine.
-func (p *Place) Queues(context.Context) ([]api.QueueView, error) {
-	q := api.QueueView{Queue: nexus.Queue{Name: nexus.DefaultQueue}}
-	for _, r := range p.view.records() {
-		seat := seatOf(r.Job)
-		switch {
-		case r.Job.Phase == nexus.Pending:
-			q.Pending++
-		default:
-			q.Running++
-		}
-		if seat != nil && seat.Share == 0 {
-			q.GPUs += len(seat.GPUs)
-		}
-	}
-	return []api.QueueView{q}, nil
-}

@@ -106,6 +106,9 @@ type Place struct {
 	stop    sync.Once
 	stopped error
 
+	applying sync.Mutex // one change of the queues at a time
+	aged     int64      // the hour in which old history was last dropped; of forget alone
+
 	mu      sync.Mutex
 	minders map[string]*minder
 	secrets map[string]map[string]string // job id -> values by name
@@ -161,6 +164,9 @@ func (p *Place) open(ctx context.Context) error {
 		return err
 	}
 	p.view = newView(node, live, counts)
+	if err := p.readQueues(ctx); err != nil {
+		return err
+	}
 	p.dirs, err = newDirs(p.log)
 	return err
 }

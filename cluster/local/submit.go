@@ -44,6 +44,9 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 				return err
 			}
 		}
+		if err := p.mayWait(tx, given); err != nil {
+			return err
+		}
 		after, err := dependencies(tx, spec.After, s.User)
 		if err != nil {
 			return err
@@ -85,10 +88,11 @@ func (p *Place) Draft(ctx context.Context, s api.Submission) (nexus.Job, error) 
 
 // draft is the record of a submission; it is not written, and what it waits for is not resolved.
 func (p *Place) draft(s api.Submission) (store.Record, error) {
-	spec, err := p.fit(s.Spec)
+	job, err := p.fit(nexus.Job{ID: newID(), Spec: s.Spec, User: s.User, Submitted: p.Now(), Phase: nexus.Pending})
 	if err != nil {
 		return store.Record{}, err
 	}
+	spec := job.Spec
 	dir := spec.Workdir
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(s.Dir, dir)
@@ -98,7 +102,7 @@ func (p *Place) draft(s api.Submission) (store.Record, error) {
 			Message: "the directory that workdir is relative to was not sent", Hint: "send dir, or an absolute workdir"}
 	}
 	r := store.Record{
-		Job: nexus.Job{ID: newID(), Spec: spec, User: s.User, Submitted: p.Now(), Phase: nexus.Pending},
+		Job: job,
 		Kept: store.Kept{Workdir: filepath.Clean(dir), Env: s.Env, Notices: notices(spec),
 			Secrets: slices.Sorted(maps.Keys(s.Secrets))},
 	}
@@ -119,25 +123,21 @@ func insert(tx *store.Tx, r store.Record, key, said string) error {
 	return tx.Event(nexus.Event{At: r.Job.Submitted, Job: r.Job.ID, Kind: nexus.EventPhase, Message: said})
 }
 
-// fit completes the spec by what only this machine knows, and refuses what can never run on it.
-func (p *Place) fit(spec nexus.Spec) (nexus.Spec, error) {
-	node := p.view.machine()
-	if spec.Queue != nexus.DefaultQueue {
-		return spec, &nexus.Error{Code: nexus.CodeNotFound, Field: "queue", Message: fmt.Sprintf("there is no queue %q", spec.Queue),
-			Hint: "--set queue=" + nexus.DefaultQueue}
-	}
+// fit completes the job by what only this machine and its queues know, and refuses what can never run here.
+func (p *Place) fit(job nexus.Job) (nexus.Job, error) {
+	node, spec := p.view.machine(), &job.Spec
 	if spec.Nodes.Min > 1 {
-		return spec, &nexus.Error{Code: nexus.CodeUnfit, Field: "nodes",
+		return job, &nexus.Error{Code: nexus.CodeUnfit, Field: "nodes",
 			Message: fmt.Sprintf("the job needs %d nodes, and this machine is one", spec.Nodes.Min), Hint: "--set nodes=1"}
 	}
 	// Without a word about cpus a worker gets one, as far as there are so many: CPU workers may share slots.
 	if byDefault := nexus.CPU(spec.Workers) * 1000; spec.Resources.CPU == byDefault {
 		spec.Resources.CPU = min(byDefault, node.CPU)
 	}
-	if refusal := sched.Check([]nexus.Node{node}, spec); refusal != nil {
-		return spec, refusal
+	if refusal := sched.Check([]nexus.Node{node}, *spec); refusal != nil {
+		return job, refusal
 	}
-	return spec, nil
+	return p.enqueue(job)
 }
 
 // notices say what of the job file has no effect on this machine.

@@ -21,16 +21,21 @@ type view struct {
 	version uint64
 	told    bool            // a full delta was given
 	jobs    map[string]bool // ids to be told
-	nodes   bool            // the node is to be told
-	bell    chan struct{}   // cap 1: there is something to be told
+	queues  []nexus.Queue   // by name
+	uses    map[userOf]nexus.QueueUse
+	planted bool          // the queues are to be told
+	used    bool          // the uses are to be told
+	nodes   bool          // the node is to be told
+	bell    chan struct{} // cap 1: there is something to be told
 }
 
 func newView(node nexus.Node, live []store.Record, counts map[nexus.Phase]int) *view {
 	v := &view{node: node, live: make(map[string]store.Record, len(live)), holds: map[string]nexus.Reason{}, counts: counts,
-		jobs: map[string]bool{}, bell: make(chan struct{}, 1)}
+		jobs: map[string]bool{}, uses: map[userOf]nexus.QueueUse{}, bell: make(chan struct{}, 1)}
 	for _, r := range live {
 		v.live[r.Job.ID] = r
 	}
+	v.setQueues(nil)
 	return v
 }
 
@@ -108,13 +113,13 @@ func (v *view) ring() {
 func (v *view) delta() (d nexus.Delta, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.told && len(v.jobs) == 0 && !v.nodes {
+	if v.told && len(v.jobs) == 0 && !v.nodes && !v.planted && !v.used {
 		return nexus.Delta{Version: v.version}, false
 	}
 	v.version++
 	d = nexus.Delta{Version: v.version}
 	if !v.told {
-		d.Full, d.Queues = true, []nexus.Queue{{Name: nexus.DefaultQueue}}
+		d.Full, v.planted, v.used = true, true, true
 		for _, r := range v.live {
 			d.Jobs = append(d.Jobs, r.Job)
 		}
@@ -132,7 +137,13 @@ func (v *view) delta() (d nexus.Delta, ok bool) {
 		node.GPUs = slices.Clone(node.GPUs)
 		d.Nodes = []nexus.Node{node}
 	}
-	v.told, v.nodes = true, false
+	if v.planted {
+		d.Queues = slices.Clone(v.queues)
+	}
+	if v.used {
+		d.Use = v.listUses()
+	}
+	v.told, v.nodes, v.planted, v.used = true, false, false, false
 	clear(v.jobs)
 	return d, true
 }
