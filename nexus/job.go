@@ -29,6 +29,8 @@ type Job struct {
 	HeldBy string `json:"held_by,omitempty"`
 	// After are the jobs that have to be over before it may start, as Spec.After was resolved at submit.
 	After []Dependency `json:"after,omitempty"`
+	// Growth is what it asks for beyond Spec; nil: nothing.
+	Growth *Growth `json:"growth,omitempty"`
 	// Member is its place in an array; nil: it is none's.
 	Member *Member `json:"member,omitempty"`
 	// Stop is what was asked of a Stopping job.

@@ -106,6 +106,8 @@ type Why struct {
 	// Start is when it is expected to start; zero: that cannot be known.
 	Start time.Time `json:"start,omitzero"`
 	Fix   *Fix      `json:"fix,omitempty"`
+	// Notes are what its past teaches: that it asks for more than its file, what it used of what it asked for.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Fix is a change to the job that would start it now.

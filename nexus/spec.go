@@ -198,10 +198,12 @@ type CheckpointSpec struct {
 	Grace Duration `json:"grace"`
 }
 
-// Restart is the budget of a job: Max endings by exit or hang are answered by another try.
+// Restart is the budget of a job: Max endings by exit, hang or lack of memory are answered by another try.
 type Restart struct {
 	Max int     `json:"max"`
-	On  []Cause `json:"on"` // of exit, hang, node, preempt; the last two are not charged
+	On  []Cause `json:"on"` // of exit, hang, oom, node, preempt; the last two are not charged
+	// Grow is by how much more memory is asked for after oom; 0: the same again.
+	Grow Factor `json:"grow,omitempty"`
 }
 
 // Enforce says what happens to a share that takes more GPU memory than it asked for.

@@ -47,6 +47,9 @@ func (d *document) check(s *nexus.Spec) {
 	for i, cause := range s.Restart.On {
 		d.refuse(slices.Contains(s.Restart.On[:i], cause), fmt.Sprintf("restart.on[%d]", i), string(cause)+" is there twice", "")
 	}
+	grows := s.Restart.Grow > 0
+	d.refuse(grows && !slices.Contains(s.Restart.On, nexus.CauseOOM), "restart.grow", "wants restart.on to have oom", "on: [exit, hang, oom, node, preempt]", "restart.on")
+	d.refuse(grows && s.Restart.Max == 0, "restart.grow", "has no effect: restart.max is 0", "say how often it is tried again: restart: {max: 3, ...}", "restart.max")
 	d.refuse(d.given["max_duration"] != nil && s.MaxDuration <= 0, "max_duration", "is 0, which no job can keep", "leave it out for no limit")
 }
 

@@ -27,7 +27,6 @@ var aliases = map[string]string{"time_limit": "max_duration"}
 var later = map[string]string{
 	"topology":      "leave it out; nodes says how many machines",
 	"resources.mig": "ask for whole GPUs by gpus, or for a share by gpu_memory",
-	"restart.grow":  "leave it out and set resources.memory to what the job needs",
 }
 
 // read fills spec from the job's fields.

@@ -63,6 +63,7 @@ func Render(s nexus.Spec) []byte {
 	p.field(0, "restart", "")
 	p.field(1, "max", strconv.Itoa(s.Restart.Max))
 	p.field(1, "on", flow(s.Restart.On, func(c nexus.Cause) string { return flowText(string(c)) }))
+	p.said(1, "grow", s.Restart.Grow != 0, s.Restart.Grow.String())
 	p.field(0, "no_progress", s.NoProgress.String())
 	return p.Bytes()
 }

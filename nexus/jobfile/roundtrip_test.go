@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,7 +126,10 @@ func anySpec(t *rapid.T) nexus.Spec {
 		s.Checkpoint = &nexus.CheckpointSpec{Path: oneLine().Draw(t, "path"), Grace: nexus.Duration(rapid.Int64Min(0).Draw(t, "grace"))}
 	}
 	s.Restart.Max = rapid.IntRange(0, 1000).Draw(t, "max")
-	s.Restart.On = rapid.SliceOfNDistinct(rapid.SampledFrom([]nexus.Cause{"exit", "hang", "node", "preempt"}), 0, 4, rapid.ID[nexus.Cause]).Draw(t, "on")
+	s.Restart.On = rapid.SliceOfNDistinct(rapid.SampledFrom([]nexus.Cause{"exit", "hang", "oom", "node", "preempt"}), 0, 5, rapid.ID[nexus.Cause]).Draw(t, "on")
+	if s.Restart.Max > 0 && slices.Contains(s.Restart.On, nexus.CauseOOM) && rapid.Bool().Draw(t, "grows") {
+		s.Restart.Grow = nexus.Factor(rapid.IntRange(1001, 4000).Draw(t, "grow"))
+	}
 	for _, key := range rapid.SliceOfNDistinct(rapid.StringMatching(`([a-z]{1,5}/)?[A-Za-z0-9]{1,8}`), 0, 3, rapid.ID[string]).Draw(t, "labels") {
 		if s.Labels == nil {
 			s.Labels = map[string]string{}
@@ -201,6 +205,7 @@ code: upload
 setup: a
 run: a
 checkpoint: {path: a}
+restart: {max: 1, on: [oom], grow: 1.5}
 `), jobfile.Options{})
 	if err != nil {
 		t.Fatal(jobfile.Explain("", err))
