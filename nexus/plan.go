@@ -71,8 +71,10 @@ type Reason struct {
 	Need     int64  `json:"need,omitempty"` // GPUs, MiB or thousandths of a CPU; jobs for [WaitAfter] and [WaitArray]
 	Have     int64  `json:"have,omitempty"` // the most that any one node offers; of the jobs, those that are over or run
 	Node     string `json:"node,omitempty"` // the node that offers it
-	Job      string `json:"job,omitempty"`  // the job that stands in the way
-	User     string `json:"user,omitempty"` // who holds it
+	// Within is where all of it has to be together, as the job requires: "island", "rack", "block".
+	Within Level  `json:"within,omitempty"`
+	Job    string `json:"job,omitempty"`  // the job that stands in the way
+	User   string `json:"user,omitempty"` // who holds it
 	// Until is when the reason ends by itself, where that is known.
 	Until time.Time `json:"until,omitzero"`
 }

@@ -18,6 +18,7 @@ type Spec struct {
 	Nodes       Range               `json:"nodes"`
 	Workers     int                 `json:"workers,omitempty"` // per node; 0 only with gpus: auto
 	Resources   Resources           `json:"resources"`
+	Topology    Topology            `json:"topology,omitzero"`
 	PreferGPUs  []int               `json:"prefer_gpus,omitempty"`  // indices on this machine
 	MaxDuration Duration            `json:"max_duration,omitempty"` // of one attempt; 0 = no limit
 	After       []After             `json:"after,omitempty"`
@@ -40,6 +41,7 @@ type Resources struct {
 	GPUs      GPUCount `json:"gpus"`
 	GPUMemory MiB      `json:"gpu_memory,omitempty"` // with GPUs: each has at least so much; without: a share of one GPU
 	GPUModel  []string `json:"gpu_model,omitempty"`  // any of these
+	MIG       string   `json:"mig,omitempty"`        // GPUs are MIG slices of this profile: "1g.10gb"
 	CPU       CPU      `json:"cpu"`
 	Memory    MiB      `json:"memory,omitempty"`
 	Shm       MiB      `json:"shm,omitempty"` // Kubernetes

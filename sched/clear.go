@@ -43,6 +43,9 @@ func (c *cycle) clear(j *nexus.Job, cl clearing) []*entry {
 	slices.SortFunc(found, func(a, b proposal) int {
 		return cmp.Or(cmp.Compare(bit(len(a.leave) > 0), bit(len(b.leave) > 0)), cl.compare(a.leave, b.leave), cmp.Compare(a.node, b.node))
 	})
+	if found = c.together(found, &j.Spec); len(found) < need {
+		return nil
+	}
 	if need == 1 {
 		return found[0].leave
 	}

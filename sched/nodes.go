@@ -32,6 +32,7 @@ func (c *cycle) find(j *nexus.Job, see look) []nexus.Seat {
 // choose picks the best offers for a gang and brings them into group rank order.
 func choose(offers []offer, j *nexus.Job) []nexus.Seat {
 	size := gang(&j.Spec)
+	offers = nearest(offers, &j.Spec, size)
 	if len(offers) < size.Min {
 		return nil
 	}

@@ -63,7 +63,7 @@ func autoSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
 }
 
 func gpuSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat, n int) (offer, bool) {
-	free := wholeGPUs(r, &s.Resources)
+	free := onIsland(r, s, wholeGPUs(r, &s.Resources), n)
 	if len(free) < n {
 		return offer{}, false
 	}
@@ -82,7 +82,7 @@ func shareSeat(r *ledger.Room, s *nexus.Spec, seat nexus.Seat) (offer, bool) {
 	want := s.Resources.GPUMemory
 	var fit []int
 	for i := range r.GPUs {
-		if r.GPUs[i].Share >= want && isModel(&r.Node.GPUs[i], s.Resources.GPUModel) {
+		if r.GPUs[i].Share >= want && isModel(&r.Node.GPUs[i], s.Resources.GPUModel) && r.Node.GPUs[i].MIG == s.Resources.MIG {
 			fit = append(fit, i)
 		}
 	}
@@ -118,7 +118,7 @@ func wholeGPUs(r *ledger.Room, res *nexus.Resources) []int {
 	var free []int
 	for i := range r.GPUs {
 		d := &r.Node.GPUs[i]
-		if r.GPUs[i].Whole && d.Memory >= res.GPUMemory && isModel(d, res.GPUModel) {
+		if r.GPUs[i].Whole && d.Memory >= res.GPUMemory && isModel(d, res.GPUModel) && d.MIG == res.MIG {
 			free = append(free, i)
 		}
 	}

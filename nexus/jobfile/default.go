@@ -31,6 +31,9 @@ func defaults() nexus.Spec {
 // complete fills in the defaults that follow from what was said. With gpus: auto and no workers, the placement
 // decides how many there are, and cpu stays 0.
 func (d *document) complete(s *nexus.Spec) {
+	if s.Resources.MIG != "" && d.given["resources.gpus"] == nil {
+		s.Resources.GPUs.N = 1
+	}
 	if d.given["workers"] == nil && !s.Resources.GPUs.Auto {
 		s.Workers = max(1, s.Resources.GPUs.N)
 	}

@@ -25,6 +25,11 @@ func Render(s nexus.Spec) []byte {
 	p.field(0, "nodes", s.Nodes.String())
 	p.said(0, "workers", s.Workers != 0, strconv.Itoa(s.Workers))
 	p.resources(s.Resources)
+	if t := s.Topology; t != (nexus.Topology{}) {
+		p.field(0, "topology", "")
+		p.said(1, "require", t.Require != "", string(t.Require))
+		p.said(1, "prefer", t.Prefer != "", string(t.Prefer))
+	}
 	p.said(0, "prefer_gpus", len(s.PreferGPUs) > 0, flow(s.PreferGPUs, strconv.Itoa))
 	p.said(0, "max_duration", s.MaxDuration != 0, s.MaxDuration.String())
 	p.said(0, "after", len(s.After) > 0, "")
@@ -94,6 +99,7 @@ func (p *page) resources(r nexus.Resources) {
 	p.field(1, "gpus", gpus)
 	p.said(1, "gpu_memory", r.GPUMemory != 0, r.GPUMemory.String())
 	p.said(1, "gpu_model", len(r.GPUModel) > 0, flow(r.GPUModel, flowText))
+	p.said(1, "mig", r.MIG != "", scalarText(r.MIG))
 	p.field(1, "cpu", r.CPU.String())
 	p.said(1, "memory", r.Memory != 0, r.Memory.String())
 	p.said(1, "shm", r.Shm != 0, r.Shm.String())

@@ -103,6 +103,16 @@ func anySpec(t *rapid.T) nexus.Spec {
 			s.Workers = 1
 		}
 	}
+	if s.Resources.GPUs.N > 0 && rapid.Bool().Draw(t, "slices") {
+		s.Resources.MIG = rapid.SampledFrom([]string{"1g.10gb", "1g.5gb+me", "1c.2g.10gb"}).Draw(t, "mig")
+	}
+	level := rapid.SampledFrom([]nexus.Level{nexus.LevelRack, nexus.LevelBlock}).Draw(t, "level")
+	switch rapid.IntRange(0, 3).Draw(t, "topology") {
+	case 0:
+		s.Topology.Require = level
+	case 1:
+		s.Topology.Prefer = rapid.SampledFrom(nexus.Levels()).Draw(t, "prefer level")
+	}
 	if list := rapid.SliceOfNDistinct(rapid.IntRange(0, 15), 0, 4, rapid.ID[int]).Draw(t, "prefer"); len(list) > 0 {
 		s.PreferGPUs = list
 	}
@@ -192,7 +202,8 @@ func TestRenderWritesEveryField(t *testing.T) {
 	spec, _, err := jobfile.Parse([]byte(`
 name: a
 workers: 1
-resources: {gpus: 1, gpu_memory: 1GiB, gpu_model: [H100], cpu: 1, memory: 1GiB, shm: 1GiB, enforce: warn}
+resources: {gpus: 1, gpu_memory: 1GiB, gpu_model: [H100], mig: 1g.10gb, cpu: 1, memory: 1GiB, shm: 1GiB, enforce: warn}
+topology: {require: rack}
 prefer_gpus: [0]
 max_duration: 1h
 after: [{job: b}]
@@ -223,7 +234,8 @@ restart: {max: 1, on: [oom], grow: 1.5}
 				continue
 			}
 			at += found
-			if inner := typ.Field(i).Type; inner.Kind() == reflect.Struct && inner.Field(0).Tag.Get("json") != "" {
+			if inner := typ.Field(i).Type; inner.Kind() == reflect.Struct && inner.Field(0).Tag.Get("json") != "" &&
+				inner != reflect.TypeFor[nexus.Topology]() { // one of its two fields is written
 				each(inner, indent+"  ")
 			}
 		}

@@ -93,6 +93,8 @@ func choices(t reflect.Type) []string {
 		return []string{nexus.Low.String(), nexus.Normal.String(), nexus.High.String(), nexus.Critical.String()}
 	case reflect.TypeFor[nexus.Cause]():
 		return []string{string(nexus.CauseExit), string(nexus.CauseHang), string(nexus.CauseOOM), string(nexus.CauseNode), string(nexus.CausePreempt)}
+	case reflect.TypeFor[nexus.Level]():
+		return []string{string(nexus.LevelIsland), string(nexus.LevelNode), string(nexus.LevelRack), string(nexus.LevelBlock)}
 	case reflect.TypeFor[nexus.Await]():
 		return []string{string(nexus.AwaitSuccess), string(nexus.AwaitAny)}
 	case reflect.TypeFor[nexus.Enforce]():
