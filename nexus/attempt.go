@@ -26,6 +26,7 @@ const (
 	CauseCancel  Cause = "cancel"  // the user stopped it
 	CauseTimeout Cause = "timeout" // Spec.MaxDuration is over
 	CauseSetup   Cause = "setup"   // setup failed, or the program could not be started
+	CauseShare   Cause = "share"   // it took more GPU memory than its share, which Resources.Enforce forbids
 	CauseAfter   Cause = "after"   // a job that had to succeed first did not
 )
 

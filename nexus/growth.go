@@ -29,7 +29,7 @@ func (o OutOf) String() string {
 	if o == OutOfGPUMemory {
 		return "GPU memory"
 	}
-	return "memory"
+	return string(o)
 }
 
 // Sentence says the last step: "retried with 96GiB after running out of 64GiB of memory".

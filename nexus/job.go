@@ -123,8 +123,10 @@ func (p Phase) Live() bool { return p == Starting || p == Running || p == Stoppi
 // StopKind says who asked an attempt to stop.
 type StopKind string
 
-// A cancelled job ends; a preempted one goes back to Pending with its work kept.
+// A cancelled job ends; a preempted one goes back to Pending with its work kept; one that takes more GPU memory than
+// its share, and wants to be ended for it, fails.
 const (
+	StopShare   StopKind = "share"
 	StopCancel  StopKind = "cancel"
 	StopPreempt StopKind = "preempt"
 )

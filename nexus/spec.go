@@ -42,7 +42,7 @@ type Resources struct {
 	GPUMemory MiB      `json:"gpu_memory,omitempty"` // with GPUs: each has at least so much; without: a share of one GPU
 	GPUModel  []string `json:"gpu_model,omitempty"`  // any of these
 	MIG       string   `json:"mig,omitempty"`        // GPUs are MIG slices of this profile: "1g.10gb"
-	CPU       CPU      `json:"cpu"`
+	CPU       CPU      `json:"cpu"`                  // 0: one per worker, as far as the node has so many
 	Memory    MiB      `json:"memory,omitempty"`
 	Shm       MiB      `json:"shm,omitempty"` // Kubernetes
 	Enforce   Enforce  `json:"enforce,omitempty"`

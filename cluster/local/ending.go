@@ -59,6 +59,9 @@ func (left leftBehind) outcome(job nexus.Job) nexus.Result {
 	if job.Stop == nexus.StopPreempt && !left.begun {
 		result.Cause, result.Message = nexus.CausePreempt, "it yielded before it began"
 	}
+	if job.Stop == nexus.StopShare {
+		result.Cause, result.Message = nexus.CauseShare, "stopped for taking more GPU memory than its share (enforce: kill)"
+	}
 	if job.Stop == nexus.StopCancel {
 		result.Cause, result.Message = nexus.CauseCancel, "cancelled; "+result.Message
 		if !left.begun && left.trouble == "" {

@@ -121,7 +121,7 @@ func (p *Place) exceeded(ctx context.Context, r store.Record, takes, share nexus
 		if now.Job.Attempt != r.Job.Attempt || now.Job.Phase != nexus.Starting && now.Job.Phase != nexus.Running {
 			return "", errMoved
 		}
-		now.Job.Phase, now.Job.Stop = nexus.Stopping, nexus.StopCancel
+		now.Job.Phase, now.Job.Stop = nexus.Stopping, nexus.StopShare
 		return text + " (enforce: kill)", nil
 	})
 	if err != nil && ctx.Err() == nil {

@@ -100,7 +100,7 @@ func (p *page) resources(r nexus.Resources) {
 	p.said(1, "gpu_memory", r.GPUMemory != 0, r.GPUMemory.String())
 	p.said(1, "gpu_model", len(r.GPUModel) > 0, flow(r.GPUModel, flowText))
 	p.said(1, "mig", r.MIG != "", scalarText(r.MIG))
-	p.field(1, "cpu", r.CPU.String())
+	p.said(1, "cpu", r.CPU != 0, r.CPU.String())
 	p.said(1, "memory", r.Memory != 0, r.Memory.String())
 	p.said(1, "shm", r.Shm != 0, r.Shm.String())
 	p.said(1, "enforce", r.Enforce != "", scalarText(string(r.Enforce)))
