@@ -71,6 +71,7 @@ func newConfig() huma.Config {
 		reflect.TypeFor[nexus.CPU]():      reflect.TypeFor[cpuSchema](),
 		reflect.TypeFor[nexus.GPUCount](): reflect.TypeFor[gpuCountSchema](),
 		reflect.TypeFor[nexus.Range]():    reflect.TypeFor[rangeSchema](),
+		reflect.TypeFor[nexus.Factor]():   reflect.TypeFor[factorSchema](),
 		reflect.TypeFor[nexus.Array]():    reflect.TypeFor[arraySchema](),
 		reflect.TypeFor[nexus.Command]():  reflect.TypeFor[commandSchema](),
 		reflect.TypeFor[nexus.EnvValue](): reflect.TypeFor[envSchema](),
@@ -150,10 +151,15 @@ func (s *Server) addJobs(api huma.API) {
 		if err != nil {
 			return nil, problemOf(err)
 		}
-		if job.Phase.Over() {
-			return reply(nexus.Why{Job: job.ID, Phase: job.Phase, Sentence: over(job.Job)}, nil)
+		why := nexus.Why{Job: job.ID, Phase: job.Phase, Sentence: over(job.Job)}
+		if !job.Phase.Over() {
+			why, err = s.deps.Explainer.Why(ctx, job.ID)
 		}
-		return reply(s.deps.Explainer.Why(ctx, job.ID))
+		if g := job.Growth; g != nil {
+			why.Notes = append(why.Notes, g.Sentence())
+		}
+		why.Notes = append(why.Notes, job.Usage()...)
+		return reply(why, err)
 	})
 }
 

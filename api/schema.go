@@ -11,6 +11,7 @@ type (
 	gpuCountSchema struct{}
 	rangeSchema    struct{}
 	arraySchema    struct{}
+	factorSchema   struct{}
 	commandSchema  struct{}
 	envSchema      struct{}
 	durationSchema struct{}
@@ -37,6 +38,10 @@ func (gpuCountSchema) Schema(huma.Registry) *huma.Schema {
 func (rangeSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeInteger}, {Type: huma.TypeString}},
 		Description: "a number of nodes, or a range such as 2..4"}
+}
+
+func (factorSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeNumber, Description: "above 1 and up to 4, such as 1.5"}
 }
 
 func (arraySchema) Schema(huma.Registry) *huma.Schema {

@@ -137,7 +137,10 @@ func (f *follower) tell(e nexus.Event) {
 	case nexus.EventPhase:
 		// An attempt that ended though the job did not.
 		if text, ok := strings.CutPrefix(e.Message, string(nexus.Pending)+": "); ok && e.Attempt > 0 {
-			_ = f.screen.line("back in line: %s", clean(text))
+			if !strings.HasPrefix(text, "back in line") {
+				text = "back in line: " + text
+			}
+			_ = f.screen.line("%s", clean(text))
 		}
 		if text, ok := strings.CutPrefix(e.Message, string(nexus.Stopping)+": "); ok {
 			_ = f.screen.line("stopping: %s", clean(text))

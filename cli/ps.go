@@ -205,14 +205,26 @@ func gpusOf(j nexus.Job) string {
 
 // memoryOf is the GPU memory that the job asks for, of each GPU.
 func memoryOf(j nexus.Job) string {
-	if j.Spec.Resources.GPUMemory == 0 {
+	asks := j.Asks().Spec.Resources.GPUMemory
+	if asks == 0 {
 		return ""
 	}
-	return j.Spec.Resources.GPUMemory.String()
+	return asks.String()
 }
 
 // reasonOf is why a job is where it is, where there is something to say.
 func reasonOf(j api.JobView) string {
+	text := standing(j)
+	if j.Growth == nil || j.Phase.Over() {
+		return text
+	}
+	if text == "" {
+		return j.Growth.Sentence()
+	}
+	return text + "; " + j.Growth.Sentence()
+}
+
+func standing(j api.JobView) string {
 	switch {
 	case j.Phase == nexus.Pending:
 		if j.Sentence == "" && j.Reason != nil {

@@ -48,6 +48,9 @@ func (p *program) printWhy(why nexus.Why) error {
 	case why.Phase == nexus.Pending:
 		fmt.Fprintln(p.out, "expected to start: that cannot be known")
 	}
+	for _, note := range why.Notes {
+		fmt.Fprintln(p.out, clean(note))
+	}
 	if why.Fix != nil {
 		fmt.Fprintf(p.out, "what would help: %s\n", clean(why.Fix.Sentence))
 		for _, key := range slices.Sorted(maps.Keys(why.Fix.Set)) {

@@ -138,6 +138,7 @@ func (a *agent) run(ctx context.Context) (nexus.Result, error) {
 		}
 	}()
 	result := a.attempt(ctx)
+	result.PeakMemory = nexus.MiB(a.cgroup.PeakMemory() >> 20)
 	stopWatching()
 	<-watched
 
@@ -270,6 +271,6 @@ func (a *agent) result(e ending, round int) nexus.Result {
 	return nexus.Result{
 		Attempt: a.order.Attempt, OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail,
 		Ended: a.clock.Wall(), Round: round, Charged: a.order.RestartsLeft - a.rounds.RestartsLeft,
-		Ack: e.ack, LostSeconds: e.lost,
+		Ack: e.ack, LostSeconds: e.lost, OutOf: e.outOf,
 	}
 }

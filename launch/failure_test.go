@@ -131,8 +131,29 @@ func TestTheOOMKillerIsNamed(t *testing.T) {
 	}
 	result := r.result()
 	want := "rank 1 was killed by SIGKILL by the kernel's OOM killer, memory limit 64 MiB"
-	if result.Message != want || result.Exit != 137 || result.Rank != 1 {
+	if result.Message != want || result.Exit != 137 || result.Rank != 1 || result.Cause != nexus.CauseOOM || result.OutOf != nexus.OutOfMemory ||
+		result.PeakMemory < 48 || result.PeakMemory > 64 {
 		t.Errorf("%+v", result)
+	}
+}
+
+// PyTorch says that a GPU is full; a job without one may print what it likes.
+func TestAFullGPUIsNamed(t *testing.T) {
+	t.Parallel()
+	const torch = `echo "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB." >&2; exit 1`
+	for _, gpus := range [][]nexus.SeatGPU{nil, {{Index: 0, UUID: "GPU-0"}}} {
+		o := order(t, 1, torch)
+		o.Seat.GPUs = gpus
+		o.Spec.Restart = nexus.Restart{Max: 2, On: []nexus.Cause{nexus.CauseOOM}, Grow: 1500}
+		o.RestartsLeft = 2
+		result := startAgent(t, o, AgentOptions{}).result()
+		cause, outOf := nexus.CauseExit, nexus.OutOf("")
+		if gpus != nil {
+			cause, outOf = nexus.CauseOOM, nexus.OutOfGPUMemory
+		}
+		if result.Cause != cause || result.OutOf != outOf || result.Round != 0 || result.Charged != 0 {
+			t.Errorf("with %d GPUs it ended as %+v", len(gpus), result)
+		}
 	}
 }
 

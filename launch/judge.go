@@ -44,7 +44,15 @@ func (a *agent) failures(r *round) (list []failure) {
 func (a *agent) blame(r *round, f failure) ending {
 	e := ending{
 		cause: nexus.CauseExit, rank: f.rank, exit: exitCode(f.exit), tail: r.outputs.tails[f.rank].Lines(),
-		message: describe(fmt.Sprintf("rank %d", f.rank), f.exit, a.oom(r.oomAt)),
+	}
+	o := a.oom(r.oomAt)
+	e.message = describe(fmt.Sprintf("rank %d", f.rank), f.exit, o)
+	switch {
+	case o.ended(f.exit):
+		e.cause, e.outOf = nexus.CauseOOM, nexus.OutOfMemory
+	case len(a.order.Seat.GPUs) > 0 && saysOutOfGPU(e.tail, f.report):
+		e.cause, e.outOf = nexus.CauseOOM, nexus.OutOfGPUMemory
+		e.message += " after a GPU ran out of memory"
 	}
 	if f.report != nil {
 		if text := firstLine(f.report.message); text != "" {

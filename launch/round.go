@@ -22,6 +22,7 @@ type ending struct {
 	rank    int
 	exit    int
 	message string
+	outOf   nexus.OutOf
 	tail    []string
 	lasted  time.Duration
 	ack     *nexus.Ack

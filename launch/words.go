@@ -2,6 +2,7 @@ package launch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,20 @@ func (o oom) reason() string {
 		return "memory limit " + spaced(o.limit)
 	}
 	return "the machine was out of memory"
+}
+
+// ended reports whether the OOM killer is why a process ended.
+func (o oom) ended(e proc.Exit) bool {
+	return o.kills > 0 && (e.Signal == syscall.SIGKILL || e.Signal == 0 && o.ours)
+}
+
+// saysOutOfGPU reports whether a worker's last words are those of PyTorch on a GPU that is full.
+func saysOutOfGPU(tail []string, report *errorReport) bool {
+	says := func(text string) bool {
+		return strings.Contains(text, "CUDA out of memory") || strings.Contains(text, "torch.cuda.OutOfMemoryError") ||
+			strings.Contains(text, "torch.OutOfMemoryError")
+	}
+	return slices.ContainsFunc(tail, says) || report != nil && says(report.message)
 }
 
 // spaced writes "4 GiB".

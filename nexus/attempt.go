@@ -16,8 +16,9 @@ func (e Epoch) Less(o Epoch) bool {
 // Cause is why a round or an attempt ended.
 type Cause string
 
-// The causes. Exit and hang are charged to the budget; node and preempt never.
+// The causes. Exit, hang and oom are charged to the budget; node and preempt never.
 const (
+	CauseOOM     Cause = "oom"     // it ran out of memory, the machine's or a GPU's
 	CauseExit    Cause = "exit"    // a worker ended with a code or a signal
 	CauseHang    Cause = "hang"    // no progress for Spec.NoProgress
 	CauseNode    Cause = "node"    // the agent or the machine went away
@@ -25,11 +26,12 @@ const (
 	CauseCancel  Cause = "cancel"  // the user stopped it
 	CauseTimeout Cause = "timeout" // Spec.MaxDuration is over
 	CauseSetup   Cause = "setup"   // setup failed, or the program could not be started
+	CauseShare   Cause = "share"   // it took more GPU memory than its share, which Resources.Enforce forbids
 	CauseAfter   Cause = "after"   // a job that had to succeed first did not
 )
 
 // Charged reports whether the budget pays for a restart after this cause.
-func (c Cause) Charged() bool { return c == CauseExit || c == CauseHang }
+func (c Cause) Charged() bool { return c == CauseExit || c == CauseHang || c == CauseOOM }
 
 // Order is what a place hands to the agent of an attempt: everything it needs and nothing it may change.
 // Secrets are not in it: the agent resolves references itself.
@@ -128,6 +130,14 @@ type Result struct {
 	Ack     *Ack      `json:"ack,omitempty"`
 	// LostSeconds is work done since the last checkpoint when a stop found no acknowledgement; -1 unknown.
 	LostSeconds int64 `json:"lost_seconds"`
+	// OutOf says which memory was used up, where the cause is oom.
+	OutOf OutOf `json:"out_of,omitempty"`
+	// What the attempt had asked for and the most that it was seen to use: memory on one node, memory of one GPU.
+	// 0: it asked for none; nobody measured it.
+	AskedMemory    MiB `json:"asked_memory,omitempty"`
+	PeakMemory     MiB `json:"peak_memory,omitempty"`
+	AskedGPUMemory MiB `json:"asked_gpu_memory,omitempty"`
+	PeakGPUMemory  MiB `json:"peak_gpu_memory,omitempty"`
 }
 
 // Event is something that happened to a job, told afterwards.

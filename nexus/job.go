@@ -31,6 +31,8 @@ type Job struct {
 	HeldBy string `json:"held_by,omitempty"`
 	// After are the jobs that have to be over before it may start, as Spec.After was resolved at submit.
 	After []Dependency `json:"after,omitempty"`
+	// Growth is what it asks for beyond Spec; nil: nothing.
+	Growth *Growth `json:"growth,omitempty"`
 	// Member is its place in an array; nil: it is none's.
 	Member *Member `json:"member,omitempty"`
 	// Stop is what was asked of a Stopping job.
@@ -123,8 +125,10 @@ func (p Phase) Live() bool { return p == Starting || p == Running || p == Stoppi
 // StopKind says who asked an attempt to stop.
 type StopKind string
 
-// A cancelled job ends; a preempted one goes back to Pending with its work kept.
+// A cancelled job ends; a preempted one goes back to Pending with its work kept; one that takes more GPU memory than
+// its share, and wants to be ended for it, fails.
 const (
+	StopShare   StopKind = "share"
 	StopCancel  StopKind = "cancel"
 	StopPreempt StopKind = "preempt"
 )

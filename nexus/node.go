@@ -37,6 +37,7 @@ type GPU struct {
 	// given of that. Where it cannot be told whose memory is in use, it is what exceeds all our shares.
 	// Places round it up, to 256 MiB say, so that noise wakes nobody.
 	Foreign MiB    `json:"foreign,omitempty"`
+	MIG     string `json:"mig,omitempty"`    // the profile of a MIG slice, "1g.10gb"; empty: a whole device
 	Util    int    `json:"util"`             // utilisation in steps of 10 %: 0..10
 	Island  string `json:"island,omitempty"` // NVLink island
 	// Problem says why the device takes no jobs; empty when it is well.

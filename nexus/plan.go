@@ -71,7 +71,9 @@ type Reason struct {
 	Need     int64  `json:"need,omitempty"` // GPUs, MiB or thousandths of a CPU; jobs for [WaitAfter] and [WaitArray]
 	Have     int64  `json:"have,omitempty"` // the most that any one node offers; of the jobs, those that are over or run
 	Node     string `json:"node,omitempty"` // the node that offers it
-	Job      string `json:"job,omitempty"`  // the job that stands in the way
+	// Within is where all of it has to be together, as the job requires: "island", "rack", "block".
+	Within Level  `json:"within,omitempty"`
+	Job    string `json:"job,omitempty"` // the job that stands in the way
 	// Queue is whose limit holds the job, User whose in it (or who holds the job), and Cohort the parent whose pool is short
 	// where it is not the queue's own limit. Model is what of the quota is meant; empty: all GPUs.
 	Queue  string `json:"queue,omitempty"`
@@ -117,6 +119,8 @@ type Why struct {
 	// Start is when it is expected to start; zero: that cannot be known.
 	Start time.Time `json:"start,omitzero"`
 	Fix   *Fix      `json:"fix,omitempty"`
+	// Notes are what its past teaches: that it asks for more than its file, what it used of what it asked for.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Fix is a change to the job that would start it now.

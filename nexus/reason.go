@@ -70,6 +70,9 @@ func (r Reason) clause() string {
 // shortage tells need against have.
 func (r Reason) shortage(is, are string) string {
 	on := "on one node"
+	if r.Within == LevelIsland {
+		on = "of one island on one node"
+	}
 	where := ""
 	if r.Node != "" {
 		where = " on " + r.Node
@@ -88,7 +91,11 @@ func (r Reason) shortage(is, are string) string {
 	case "memory":
 		return fmt.Sprintf("it needs %s of memory %s, and at most %s %s%s", MiB(r.Need), on, MiB(r.Have), is, where)
 	case "nodes":
-		return fmt.Sprintf("it needs %s with room at the same time, and finds %d", plural(r.Need, "node"), r.Have)
+		of := ""
+		if r.Within != "" && r.Within != LevelIsland {
+			of = fmt.Sprintf(" of one %s", r.Within)
+		}
+		return fmt.Sprintf("it needs %s%s with room at the same time, and finds %d", plural(r.Need, "node"), of, r.Have)
 	}
 	return "it does not fit"
 }

@@ -18,6 +18,7 @@ type Spec struct {
 	Nodes       Range               `json:"nodes"`
 	Workers     int                 `json:"workers,omitempty"` // per node; 0 only with gpus: auto
 	Resources   Resources           `json:"resources"`
+	Topology    Topology            `json:"topology,omitzero"`
 	PreferGPUs  []int               `json:"prefer_gpus,omitempty"`  // indices on this machine
 	MaxDuration Duration            `json:"max_duration,omitempty"` // of one attempt; 0 = no limit
 	After       []After             `json:"after,omitempty"`
@@ -40,7 +41,8 @@ type Resources struct {
 	GPUs      GPUCount `json:"gpus"`
 	GPUMemory MiB      `json:"gpu_memory,omitempty"` // with GPUs: each has at least so much; without: a share of one GPU
 	GPUModel  []string `json:"gpu_model,omitempty"`  // any of these
-	CPU       CPU      `json:"cpu"`
+	MIG       string   `json:"mig,omitempty"`        // GPUs are MIG slices of this profile: "1g.10gb"
+	CPU       CPU      `json:"cpu"`                  // 0: one per worker, as far as the node has so many
 	Memory    MiB      `json:"memory,omitempty"`
 	Shm       MiB      `json:"shm,omitempty"` // Kubernetes
 	Enforce   Enforce  `json:"enforce,omitempty"`
@@ -198,10 +200,12 @@ type CheckpointSpec struct {
 	Grace Duration `json:"grace"`
 }
 
-// Restart is the budget of a job: Max endings by exit or hang are answered by another try.
+// Restart is the budget of a job: Max endings by exit, hang or lack of memory are answered by another try.
 type Restart struct {
 	Max int     `json:"max"`
-	On  []Cause `json:"on"` // of exit, hang, node, preempt; the last two are not charged
+	On  []Cause `json:"on"` // of exit, hang, oom, node, preempt; the last two are not charged
+	// Grow is by how much more memory is asked for after oom; 0: the same again.
+	Grow Factor `json:"grow,omitempty"`
 }
 
 // Enforce says what happens to a share that takes more GPU memory than it asked for.

@@ -210,6 +210,20 @@ func (c *Cgroup) OOMKills() int {
 	return oomKills(filepath.Join(c.memory, file))
 }
 
+// PeakMemory is the most bytes that the cgroup had in use, caches of files included; 0 where nobody counts.
+func (c *Cgroup) PeakMemory() int64 {
+	if c == nil || c.memory == "" {
+		return 0
+	}
+	file := "memory.peak"
+	if c.v1 {
+		file = "memory.max_usage_in_bytes"
+	}
+	data, _ := os.ReadFile(filepath.Join(c.memory, file))
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	return n
+}
+
 func oomKills(path string) int {
 	data, _ := os.ReadFile(path)
 	for line := range strings.Lines(string(data)) {

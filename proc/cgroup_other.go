@@ -13,6 +13,9 @@ func NewCgroup(_ string, limits Limits) (group *Cgroup, notes []string) {
 // OOMKills is 0: nobody counts.
 func (c *Cgroup) OOMKills() int { return 0 }
 
+// PeakMemory is 0: nobody counts.
+func (c *Cgroup) PeakMemory() int64 { return 0 }
+
 // CountsOOM is false.
 func (c *Cgroup) CountsOOM() bool { return false }
 

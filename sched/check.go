@@ -23,12 +23,19 @@ func Check(nodes []nexus.Node, s nexus.Spec) *nexus.Error {
 	switch r.Resource {
 	case "nodes":
 		e.Field = "nodes"
-		e.Message = fmt.Sprintf("the job needs %s, but %s could take it", count(int(r.Need), "node"), countNone(int(r.Have), "node"))
+		of := ""
+		if spans(r.Within) {
+			of = " of one " + string(r.Within)
+		}
+		e.Message = fmt.Sprintf("the job needs %s%s, but %s could take it", count(int(r.Need), "node"), of, countNone(int(r.Have), "node"))
 		e.Hint = fmt.Sprintf("--set nodes=%d", r.Have)
 		return e
 	case "gpus":
-		need, have = count(int(r.Need), "GPU")+wishes(&s.Resources), fmt.Sprint(r.Have)
+		need, have = count(int(r.Need), "GPU")+slicesOf(s)+wishes(&s.Resources), fmt.Sprint(r.Have)
 		none = "--set resources.gpus=auto takes what is free, and runs on the CPU where nothing is"
+		if s.Resources.MIG != "" {
+			none = "leave resources.mig out to get whole GPUs"
+		}
 	case "gpu_memory":
 		need, have = nexus.MiB(r.Need).String()+" of one GPU"+wishes(&nexus.Resources{GPUModel: s.Resources.GPUModel}), nexus.MiB(r.Have).String()
 	case "cpu":
@@ -54,6 +61,18 @@ func fleetOf(nodes []nexus.Node) fleet {
 	}
 	f.node = func(name string) *nexus.Node { return byName[name] }
 	return f
+}
+
+// slicesOf says what is particular about the devices.
+func slicesOf(s nexus.Spec) string {
+	text := ""
+	if s.Resources.MIG != "" {
+		text = " (MIG slices " + s.Resources.MIG + ")"
+	}
+	if s.Topology.Require == nexus.LevelIsland {
+		text += " of one island"
+	}
+	return text
 }
 
 func wishes(res *nexus.Resources) string {

@@ -38,6 +38,9 @@ func (c *cycle) clear(e *entry, cl clearing) []*entry {
 		return slices.MinFunc(found, func(a, b proposal) int { return better(&a, &b) }).leave
 	}
 	slices.SortFunc(found, func(a, b proposal) int { return better(&a, &b) })
+	if found = c.together(found, &e.as.spec); len(found) < need {
+		return nil
+	}
 	all := map[string]*entry{}
 	for _, p := range found[:need] {
 		for _, v := range p.leave {

@@ -25,14 +25,16 @@ type picker struct {
 
 // whole picks n whole devices; false if the node does not have so many.
 func (p *picker) whole(r *ledger.Room, s *nexus.Spec, n int) bool {
-	p.free = p.wholeGPUs(p.free[:0], r, &s.Resources)
+	p.free = onIsland(r, s, p.wholeGPUs(p.free[:0], r, &s.Resources), n)
 	if len(p.free) < n {
 		return false
 	}
 	node := r.Node
 	p.island, p.wished = "", 0
 	if s.Type == nexus.Training {
-		p.island = tightestIsland(node, p.free, n)
+		if p.island = tightestIsland(node, p.free, n); countOn(node, p.free, p.island) == len(p.free) {
+			p.island = ""
+		}
 	}
 	for _, i := range p.free {
 		p.wished += bit(slices.Contains(s.PreferGPUs, node.GPUs[i].Index))
@@ -56,7 +58,7 @@ func (p *picker) whole(r *ledger.Room, s *nexus.Spec, n int) bool {
 		case nexus.Inference:
 			taste = cmp.Or(cmp.Compare(r.GPUs[b].Share, r.GPUs[a].Share), cmp.Compare(d.Util, e.Util))
 		case nexus.Preprocessing, nexus.Evaluation:
-			taste = cmp.Compare(onIsland(node, p.free, d.Island), onIsland(node, p.free, e.Island))
+			taste = cmp.Compare(countOn(node, p.free, d.Island), countOn(node, p.free, e.Island))
 		default:
 			taste = cmp.Compare(d.Util, e.Util)
 		}
@@ -108,8 +110,8 @@ func tasteOf(t nexus.Type) string {
 	return "least utilised"
 }
 
-// onIsland counts the free devices of an island.
-func onIsland(n *nexus.Node, free []int, island string) int {
+// countOn counts the free devices of an island.
+func countOn(n *nexus.Node, free []int, island string) int {
 	count := 0
 	for _, i := range free {
 		count += bit(n.GPUs[i].Island == island)
@@ -117,7 +119,7 @@ func onIsland(n *nexus.Node, free []int, island string) int {
 	return count
 }
 
-// tightestIsland is the island with the fewest free devices that still has n; "" if none has, or all are on one.
+// tightestIsland is the island with the fewest free devices that still has n; "" if none has.
 func tightestIsland(node *nexus.Node, free []int, n int) string {
 	best, fewest := "", 0
 	for _, i := range free {
@@ -125,10 +127,7 @@ func tightestIsland(node *nexus.Node, free []int, n int) string {
 		if island == "" || island == best {
 			continue
 		}
-		left := onIsland(node, free, island)
-		if left == len(free) {
-			return ""
-		}
+		left := countOn(node, free, island)
 		if left >= n && (best == "" || left < fewest) {
 			best, fewest = island, left
 		}
@@ -141,7 +140,7 @@ func (p *picker) share(r *ledger.Room, s *nexus.Spec) (best int, ok bool) {
 	want := s.Resources.GPUMemory
 	p.free = p.free[:0]
 	for i := range r.GPUs {
-		if r.GPUs[i].Share >= want && p.suit(&r.Node.GPUs[i], s.Resources.GPUModel) {
+		if r.GPUs[i].Share >= want && p.suit(&r.Node.GPUs[i], s.Resources.GPUModel) && r.Node.GPUs[i].MIG == s.Resources.MIG {
 			p.free = append(p.free, i)
 		}
 	}

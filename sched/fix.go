@@ -126,6 +126,9 @@ func (x *Explainer) smaller(j *nexus.Job, r nexus.Reason, add adder) {
 // elsewhere insists less on the kind of device.
 func (x *Explainer) elsewhere(j *nexus.Job, add adder) {
 	res := j.Spec.Resources
+	if level := j.Spec.Topology.Require; level != "" {
+		add(fmt.Sprintf("without insisting on one %s", level), func(s *nexus.Spec) { s.Topology = nexus.Topology{} }, "topology", "null")
+	}
 	sizes, models := map[nexus.MiB]bool{}, map[string]bool{}
 	for _, n := range x.snapshot.Nodes {
 		for i := range n.GPUs {

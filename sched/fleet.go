@@ -17,19 +17,19 @@ type view func(*nexus.Node, *ledger.Room) bool
 
 // count is how many nodes have a seat for the job; it stops at enough.
 func (f fleet) count(s *nexus.Spec, enough int, see view) int {
-	n := 0
+	n := tallyOf(s)
 	for _, name := range f.names {
-		if n == enough {
+		if n.most == enough {
 			break
 		}
 		if !see(f.node(name), f.room) {
 			continue
 		}
 		if _, ok := seatOn(f.room, s); ok {
-			n++
+			n.add(f.node(name))
 		}
 	}
-	return n
+	return n.most
 }
 
 // missing is the first node that could take the job and is not Ready.
@@ -54,11 +54,14 @@ func (f fleet) shortfall(s *nexus.Spec, code nexus.ReasonCode, see view) nexus.R
 		return nexus.Reason{}
 	}
 	if fit > 0 {
-		return nexus.Reason{Code: code, Resource: "nodes", Need: int64(need), Have: int64(fit)}
+		return nexus.Reason{Code: code, Resource: "nodes", Need: int64(need), Have: int64(fit), Within: s.Topology.Require}
 	}
 	names := f.names
 	for _, d := range demands(s) {
 		r := nexus.Reason{Code: code, Resource: d.resource, Need: d.need}
+		if d.resource == "gpus" && s.Topology.Require == nexus.LevelIsland {
+			r.Within = nexus.LevelIsland
+		}
 		var enough []string
 		for _, name := range names {
 			if !see(f.node(name), f.room) {
@@ -76,7 +79,7 @@ func (f fleet) shortfall(s *nexus.Spec, code nexus.ReasonCode, see view) nexus.R
 		}
 		names = enough
 	}
-	return nexus.Reason{Code: code, Resource: "nodes", Need: int64(need)}
+	return nexus.Reason{Code: code, Resource: "nodes", Need: int64(need), Within: s.Topology.Require}
 }
 
 // demand is one thing that a job asks of a node.
@@ -94,13 +97,13 @@ func demands(s *nexus.Spec) []demand {
 	switch {
 	case res.GPUs.N > 0:
 		list = append(list, demand{"gpus", int64(res.GPUs.N), func(r *ledger.Room) int64 {
-			return int64(len(p.wholeGPUs(nil, r, res)))
+			return int64(closest(r, s, p.wholeGPUs(nil, r, res)))
 		}})
 	case res.Share():
 		list = append(list, demand{"gpu_memory", int64(res.GPUMemory), func(r *ledger.Room) int64 {
 			var most nexus.MiB
 			for i := range r.GPUs {
-				if isModel(&r.Node.GPUs[i], res.GPUModel) {
+				if isModel(&r.Node.GPUs[i], res.GPUModel) && r.Node.GPUs[i].MIG == res.MIG {
 					most = max(most, r.GPUs[i].Share)
 				}
 			}

@@ -90,7 +90,7 @@ func (c *cycle) shortfall(e *entry) nexus.Reason {
 	if f.short != nil && by == "" {
 		return *f.short
 	}
-	r := c.index.shortfall(c.index.table(f.shape, &f.spec), gang(&f.spec).Min, nexus.WaitCapacity)
+	r := c.shortOf(f)
 	switch {
 	case r.Code == "" && by != "":
 		return nexus.Reason{Code: nexus.WaitBehind, Job: by}
@@ -102,6 +102,17 @@ func (c *cycle) shortfall(e *entry) nexus.Reason {
 	}
 	f.short = f.said
 	return r
+}
+
+// shortOf is what is short of what a form asks for; Code is empty if nothing is.
+func (c *cycle) shortOf(f *form) nexus.Reason {
+	if f.spec.Topology.Require == "" {
+		return c.index.shortfall(c.index.table(f.shape, &f.spec), gang(&f.spec).Min, nexus.WaitCapacity)
+	}
+	all := fleet{names: c.now.Names(), node: c.now.Node, room: &c.room}
+	return all.shortfall(&f.spec, nexus.WaitCapacity, func(n *nexus.Node, r *ledger.Room) bool {
+		return n.State == nexus.Ready && c.now.Room(n.Name, r)
+	})
 }
 
 // inTheWay is the first job ahead in line without whose claim, and those before it, the job would start.

@@ -63,6 +63,16 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 		r.CPU = nexus.CPU(500 * rapid.IntRange(0, 4).Draw(t, "cpu"))
 	}
 	r.Memory = nexus.MiB(rapid.IntRange(0, 6).Draw(t, "memory")) << 10
+	switch rapid.IntRange(0, 9).Draw(t, "topology") {
+	case 0:
+		s.Topology.Require = nexus.LevelRack
+	case 1:
+		s.Topology.Prefer = nexus.LevelRack
+	case 2:
+		if !r.GPUs.Auto && s.Nodes.Min == 1 {
+			s.Topology.Require = nexus.LevelIsland
+		}
+	}
 	if rapid.IntRange(0, 2).Draw(t, "timed") == 0 {
 		s.MaxDuration = nexus.Duration(time.Duration(rapid.IntRange(1, 90).Draw(t, "max_duration")) * time.Minute)
 	}

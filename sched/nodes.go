@@ -78,6 +78,9 @@ func choose(found []candidate, s *nexus.Spec) []candidate {
 		return []candidate{slices.MinFunc(found, better)}
 	}
 	slices.SortFunc(found, better)
+	if found = nearest(found, s, size); len(found) < size.Min {
+		return nil
+	}
 	n := min(size.Max, len(found))
 	if n > 1 && s.Type == nexus.Training {
 		found = tightest(found, n)

@@ -252,6 +252,10 @@ func readNode(t *testing.T, args []string) nexus.Node {
 			each(value, func(g *nexus.GPU, v string) { g.Island = v })
 		case "problems":
 			each(value, func(g *nexus.GPU, v string) { g.Problem = strings.ReplaceAll(strings.TrimPrefix(v, "-"), "_", " ") })
+		case "mig": // a profile per device, - for a whole one
+			each(repeat(value, len(n.GPUs)), func(g *nexus.GPU, v string) { g.MIG = strings.TrimPrefix(v, "-") })
+		case "block":
+			n.Block = value
 		case "cpu":
 			n.CPU, err = nexus.ParseCPU(value)
 		case "memory":

@@ -16,6 +16,8 @@ type shape struct {
 	gpuMemory nexus.MiB
 	models    string
 	prefer    string
+	mig       string
+	topology  nexus.Topology
 	cpu       nexus.CPU
 	memory    nexus.MiB
 	duration  nexus.Duration
@@ -25,6 +27,7 @@ func shapeOf(s *nexus.Spec) shape {
 	sh := shape{
 		kind: s.Type, nodes: s.Nodes, workers: s.Workers, gpus: s.Resources.GPUs,
 		gpuMemory: s.Resources.GPUMemory, cpu: s.Resources.CPU, memory: s.Resources.Memory, duration: s.MaxDuration,
+		mig: s.Resources.MIG, topology: s.Topology,
 	}
 	if len(s.Resources.GPUModel) > 0 {
 		sh.models = strings.Join(s.Resources.GPUModel, "\n")

@@ -79,14 +79,22 @@ func (w *world) lie(j nexus.Job, r nexus.Reason) string {
 
 // fits says that a job fits on so many nodes after all; empty if it does not. It counts by itself.
 func (w *world) fits(j nexus.Job, where string, anyState, ailing, empty bool) string {
-	n := 0
+	n, racks := 0, map[string]int{}
 	for name, node := range w.nodes {
 		if node.State != nexus.Ready && !anyState {
 			continue
 		}
-		if w.seatThere(j.Spec, name, ailing, empty) {
-			n++
+		if !w.seatThere(j.Spec, name, ailing, empty) {
+			continue
 		}
+		rack := node.Rack
+		if j.Spec.Topology.Require != nexus.LevelRack {
+			rack = "anywhere"
+		} else if rack == "" {
+			rack = "of its own " + name
+		}
+		racks[rack]++
+		n = max(n, racks[rack])
 	}
 	if n >= j.Spec.Nodes.Min {
 		return fmt.Sprintf("%d nodes of %s would take it", n, where)
@@ -124,9 +132,19 @@ func (w *world) seatThere(s nexus.Spec, name string, ailing, empty bool) bool {
 			}
 		}
 	}
-	free := 0
-	for _, ok := range whole {
-		free += bit(ok)
+	free, islands := 0, map[string]int{}
+	for i, ok := range whole {
+		island := node.GPUs[i].Island
+		if s.Topology.Require != nexus.LevelIsland {
+			island = "anywhere"
+		}
+		if ok && island != "" {
+			islands[island]++
+			free = max(free, islands[island])
+		}
+		if ok && s.Resources.GPUs.N == 1 {
+			free = max(free, 1)
+		}
 	}
 	r := s.Resources
 	least := r.CPU

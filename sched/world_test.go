@@ -255,6 +255,14 @@ func setOne(s *nexus.Spec, arg string) error {
 		err = s.Resources.CPU.UnmarshalText([]byte(value))
 	case "memory", "resources.memory":
 		err = s.Resources.Memory.UnmarshalText([]byte(value))
+	case "mig", "resources.mig":
+		s.Resources.MIG = value
+	case "require":
+		err = s.Topology.Require.UnmarshalText([]byte(value))
+	case "near":
+		err = s.Topology.Prefer.UnmarshalText([]byte(value))
+	case "topology": // only null, as a fix sets it
+		s.Topology = nexus.Topology{}
 	case "max_duration":
 		err = s.MaxDuration.UnmarshalText([]byte(value))
 	case "prefer":

@@ -115,7 +115,7 @@ func (m *minder) greet(ctx context.Context) {
 // order is what the agent is told.
 func (p *Place) order(r store.Record) nexus.Order {
 	o := nexus.Order{
-		Job: r.Job.ID, Attempt: r.Job.Attempt, User: r.Job.User, Spec: r.Job.Spec, Workdir: r.Workdir, Env: r.Env,
+		Job: r.Job.ID, Attempt: r.Job.Attempt, User: r.Job.User, Spec: r.Job.Asks().Spec, Workdir: r.Workdir, Env: r.Env,
 		RestartsLeft: handedOut(r.Job), Member: r.Job.Member, Limits: !p.opts.NoLimits,
 	}
 	if r.Job.Placement != nil && len(r.Job.Placement.Seats) > 0 {

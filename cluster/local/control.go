@@ -51,7 +51,7 @@ func (p *Place) Requeue(ctx context.Context, ref string) (api.Changed, error) {
 			return "", err
 		}
 		r.Job.Phase, r.Job.RestartsUsed, r.Job.Preemptions, r.Losses = nexus.Pending, 0, 0, 0
-		r.Job.Finished, r.Job.Started = time.Time{}, time.Time{}
+		r.Job.Finished, r.Job.Started, r.Job.Growth = time.Time{}, time.Time{}, nil
 		return "requeued", nil
 	})
 }

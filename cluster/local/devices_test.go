@@ -174,7 +174,10 @@ func TestSharesAreWatched(t *testing.T) {
 	if phase := look(1100, 3*time.Second); phase == nexus.Running {
 		t.Error("it is left alone")
 	}
-	awaitPhase(t, p, job.ID, nexus.Cancelled)
+	awaitPhase(t, p, job.ID, nexus.Failed)
+	if end, err := p.Job(t.Context(), job.ID); err != nil || end.Result.Cause != nexus.CauseShare || end.Result.PeakGPUMemory != 1100 {
+		t.Errorf("it ended with %+v, %v", end.Result, err)
+	}
 }
 
 // workerOf waits for the pid of a job's worker.

@@ -18,6 +18,8 @@ type leftBehind struct {
 	begun   bool          // a round was seen to begin
 	trouble string        // why no agent could be started
 	backoff time.Duration // the first pause after a loss
+	node    nexus.Node    // this machine: the most that a job could ask for
+	peakGPU nexus.MiB     // the most GPU memory that was seen in use on one device; 0: unknown
 }
 
 // handedOut is the budget that an attempt starts with.
@@ -57,6 +59,9 @@ func (left leftBehind) outcome(job nexus.Job) nexus.Result {
 	if job.Stop == nexus.StopPreempt && !left.begun {
 		result.Cause, result.Message = nexus.CausePreempt, "it yielded before it began"
 	}
+	if job.Stop == nexus.StopShare {
+		result.Cause, result.Message = nexus.CauseShare, "stopped for taking more GPU memory than its share (enforce: kill)"
+	}
 	if job.Stop == nexus.StopCancel {
 		result.Cause, result.Message = nexus.CauseCancel, "cancelled; "+result.Message
 		if !left.begun && left.trouble == "" {
@@ -73,7 +78,13 @@ func end(r *store.Record, left leftBehind) string {
 	job := &r.Job
 	result := left.outcome(*job)
 	result.Charged = left.charged(*job)
-	began := job.Started
+	began, held := job.Started, nexus.Placement{}
+	if job.Placement != nil {
+		held = *job.Placement
+	}
+	asked := job.Asks().Spec.Resources
+	result.AskedMemory, result.AskedGPUMemory, result.PeakGPUMemory = asked.Memory, asked.GPUMemory, left.peakGPU
+	stop := job.Stop
 	job.RestartsUsed += result.Charged
 	job.Result, job.Placement, job.Stop, job.StopFor, job.NotBefore = &result, nil, "", "", time.Time{}
 	if result.Ack != nil {
@@ -92,6 +103,12 @@ func end(r *store.Record, left leftBehind) string {
 		return "back in line: " + result.Message
 	case result.Cause == nexus.CauseNode && again:
 		return lost(r, left, began, result.Message)
+	case result.Cause == nexus.CauseOOM && stop != nexus.StopCancel:
+		text, retried := grow(r, &result, held, left.node)
+		if retried {
+			return text
+		}
+		result.Message = text
 	}
 	return over(r, nexus.Failed, left.at, result.Message)
 }

@@ -39,6 +39,8 @@ func TestEndings(t *testing.T) {
 			phase: nexus.Failed, usedAfter: 3, cause: nexus.CauseHang},
 		{story: "setup failed", max: 3, left: leftBehind{result: result(nexus.CauseSetup)}, phase: nexus.Failed, cause: nexus.CauseSetup},
 		{story: "it ran too long", left: leftBehind{result: result(nexus.CauseTimeout)}, phase: nexus.Failed, cause: nexus.CauseTimeout},
+		{story: "it took more than its share", stop: nexus.StopShare, left: leftBehind{result: result(nexus.CauseShare)}, phase: nexus.Failed, cause: nexus.CauseShare},
+		{story: "it took more than its share and its agent died", stop: nexus.StopShare, left: leftBehind{begun: true, rounds: left(0)}, phase: nexus.Failed, cause: nexus.CauseShare},
 		{story: "it was cancelled", stop: nexus.StopCancel, left: leftBehind{result: result(nexus.CauseCancel)}, phase: nexus.Cancelled, cause: nexus.CauseCancel},
 		{story: "it was cancelled while it yielded", stop: nexus.StopCancel, left: leftBehind{result: result(nexus.CausePreempt)}, phase: nexus.Cancelled, cause: nexus.CauseCancel},
 		{story: "its agent died while it was cancelled", stop: nexus.StopCancel, left: leftBehind{begun: true, rounds: left(0)}, phase: nexus.Cancelled, cause: nexus.CauseCancel},

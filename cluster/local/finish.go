@@ -61,7 +61,7 @@ func (m *minder) begun(job nexus.Job) bool {
 
 // conclude records the end of an attempt and what follows from it.
 func (p *Place) conclude(ctx context.Context, id string, n int, left leftBehind) error {
-	left.at, left.backoff = p.Now(), p.opts.Backoff
+	left.at, left.backoff, left.node, left.peakGPU = p.Now(), p.opts.Backoff, p.view.machine(), p.takePeak(id, n)
 	var was, is nexus.Job
 	var use nexus.QueueUse
 	err := p.change(ctx, id, func(r *store.Record) (string, error) {

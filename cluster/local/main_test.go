@@ -102,6 +102,9 @@ func smallAgent(path string) error {
 				result.OK = err == nil
 				if err != nil {
 					result.Cause, result.Rank, result.Exit, result.Message = nexus.CauseExit, 0, c.ProcessState.ExitCode(), "rank 0: "+err.Error()
+					if result.Exit == 99 {
+						result.Cause, result.OutOf = nexus.CauseOOM, nexus.OutOfMemory
+					}
 				}
 			}
 			return dir.WriteResult(result)

@@ -112,6 +112,7 @@ type Place struct {
 	mu      sync.Mutex
 	minders map[string]*minder
 	secrets map[string]map[string]string // job id -> values by name
+	peaks   map[string]nexus.MiB         // attempt -> the most GPU memory seen in use on one device
 }
 
 // New takes the state directory and reads what is in it; a second daemon is refused. Nothing runs before [Place.Start].
@@ -127,7 +128,7 @@ func New(ctx context.Context, opts Options) (*Place, error) {
 	p := &Place{
 		opts: opts, log: opts.Log.With("component", "local"), lock: lock, news: newNews(),
 		slots: make(chan struct{}, opts.Starts), history: make(chan struct{}, 1),
-		minders: map[string]*minder{}, secrets: map[string]map[string]string{},
+		minders: map[string]*minder{}, secrets: map[string]map[string]string{}, peaks: map[string]nexus.MiB{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if err := p.open(ctx); err != nil {

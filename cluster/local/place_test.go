@@ -160,9 +160,14 @@ func TestRefusedSubmits(t *testing.T) {
 	}
 	// More workers than cpus is no refusal where nobody spoke of cpus: they share.
 	s := submission(t, "true")
-	s.Spec.Workers, s.Spec.Resources.CPU = 500, 500_000
+	s.Spec.Workers, s.Spec.Resources.CPU = 500, 0
 	if job, err := p.Submit(t.Context(), s); err != nil || job.Spec.Resources.CPU != p.view.machine().CPU {
 		t.Errorf("it gets %v cpus, %v", job.Spec.Resources.CPU, err)
+	}
+	// Who says it means it, also where it is one for each worker.
+	s.Spec.Resources.CPU = 500_000
+	if _, err := p.Submit(t.Context(), s); refusal(err).Code != nexus.CodeUnfit {
+		t.Errorf("500 cpus that were asked for: %v", err)
 	}
 }
 

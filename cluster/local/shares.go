@@ -52,6 +52,7 @@ func usage(s gpu.Sample) map[string]map[string]nexus.MiB {
 // Where the driver does not tell processes apart, our shares are taken to use all that they asked for.
 func (p *Place) foreign(s gpu.Sample) map[string]nexus.MiB {
 	shares, used, strangers := p.sharesOf(), usage(s), map[string]nexus.MiB{}
+	p.peak(used)
 	for _, d := range s.Devices {
 		tells := slices.ContainsFunc(d.Processes, func(process gpu.Process) bool { return process.UsedMiB >= 0 })
 		left := nexus.MiB(d.MemoryMiB - d.ReservedMiB - d.FreeMiB)
@@ -120,7 +121,7 @@ func (p *Place) exceeded(ctx context.Context, r store.Record, takes, share nexus
 		if now.Job.Attempt != r.Job.Attempt || now.Job.Phase != nexus.Starting && now.Job.Phase != nexus.Running {
 			return "", errMoved
 		}
-		now.Job.Phase, now.Job.Stop = nexus.Stopping, nexus.StopCancel
+		now.Job.Phase, now.Job.Stop = nexus.Stopping, nexus.StopShare
 		return text + " (enforce: kill)", nil
 	})
 	if err != nil && ctx.Err() == nil {

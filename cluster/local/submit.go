@@ -131,8 +131,9 @@ func (p *Place) fit(job nexus.Job) (nexus.Job, error) {
 			Message: fmt.Sprintf("the job needs %d nodes, and this machine is one", spec.Nodes.Min), Hint: "--set nodes=1"}
 	}
 	// Without a word about cpus a worker gets one, as far as there are so many: CPU workers may share slots.
-	if byDefault := nexus.CPU(spec.Workers) * 1000; spec.Resources.CPU == byDefault {
-		spec.Resources.CPU = min(byDefault, node.CPU)
+	// What was said is not capped.
+	if spec.Resources.CPU == 0 {
+		spec.Resources.CPU = min(nexus.CPU(spec.Workers)*1000, node.CPU)
 	}
 	if refusal := sched.Check([]nexus.Node{node}, *spec); refusal != nil {
 		return job, refusal

@@ -121,12 +121,12 @@ func (v *view) delta() (d nexus.Delta, ok bool) {
 	if !v.told {
 		d.Full, v.planted, v.used = true, true, true
 		for _, r := range v.live {
-			d.Jobs = append(d.Jobs, r.Job)
+			d.Jobs = append(d.Jobs, r.Job.Asks())
 		}
 	} else {
 		for id := range v.jobs {
 			if r, live := v.live[id]; live {
-				d.Jobs = append(d.Jobs, r.Job)
+				d.Jobs = append(d.Jobs, r.Job.Asks())
 			} else {
 				d.GoneJobs = append(d.GoneJobs, id)
 			}

@@ -48,7 +48,9 @@ func Decide(s State, e Ending, restart nexus.Restart, backoff Backoff) Decision 
 	switch {
 	case e.OK || !e.Cause.Charged():
 		return Decision{}
-	case !slices.Contains(restart.On, e.Cause):
+	case e.Cause == nexus.CauseOOM && restart.Grow > 0 && slices.Contains(restart.On, e.Cause) && s.RestartsLeft > 0:
+		return Decision{} // more memory takes another allocation, which is the engine's to make
+	case !answered(restart.On, e.Cause):
 		return Decision{Because: fmt.Sprintf("the job is not restarted on %s", e.Cause)}
 	case s.RestartsLeft <= 0 && s.Round > 0:
 		return Decision{Because: "no restart is left"}
@@ -63,6 +65,11 @@ func Decide(s State, e Ending, restart nexus.Restart, backoff Backoff) Decision 
 		Wait:  backoff.wait(s.Streak),
 		Next:  State{Round: s.Round + 1, RestartsLeft: s.RestartsLeft - 1, Streak: s.Streak + 1},
 	}
+}
+
+// answered reports whether a job is restarted on a cause. Running out of memory is an exit to who does not name it.
+func answered(on []nexus.Cause, cause nexus.Cause) bool {
+	return slices.Contains(on, cause) || cause == nexus.CauseOOM && slices.Contains(on, nexus.CauseExit)
 }
 
 func (b Backoff) wait(streak int) time.Duration {

@@ -47,6 +47,9 @@ func (d *document) check(s *nexus.Spec) {
 	for i, cause := range s.Restart.On {
 		d.refuse(slices.Contains(s.Restart.On[:i], cause), fmt.Sprintf("restart.on[%d]", i), string(cause)+" is there twice", "")
 	}
+	grows := s.Restart.Grow > 0
+	d.refuse(grows && !slices.Contains(s.Restart.On, nexus.CauseOOM), "restart.grow", "wants restart.on to have oom", "on: [exit, hang, oom, node, preempt]", "restart.on")
+	d.refuse(grows && s.Restart.Max == 0, "restart.grow", "has no effect: restart.max is 0", "say how often it is tried again: restart: {max: 3, ...}", "restart.max")
 	d.refuse(d.given["max_duration"] != nil && s.MaxDuration <= 0, "max_duration", "is 0, which no job can keep", "leave it out for no limit")
 }
 
@@ -93,11 +96,33 @@ func (d *document) checkSize(s *nexus.Spec) {
 	}{{"resources.gpu_memory", r.GPUMemory}, {"resources.memory", r.Memory}, {"resources.shm", r.Shm}} {
 		d.refuse(d.given[amount.field] != nil && amount.MiB == 0, amount.field, "is 0", "leave it out where nothing is asked for")
 	}
+	d.checkPlace(s)
 	for i, index := range s.PreferGPUs {
 		field := fmt.Sprintf("prefer_gpus[%d]", i)
 		d.refuse(index < 0 || index >= maxPerNode, field, fmt.Sprintf("%d is not the index of a GPU", index), "indices count from 0")
 		d.refuse(slices.Contains(s.PreferGPUs[:i], index), field, fmt.Sprintf("%d is there twice", index), "")
 	}
+}
+
+// checkPlace judges how near together it all is to be, and slices of GPUs.
+func (d *document) checkPlace(s *nexus.Spec) {
+	t, r := s.Topology, s.Resources
+	d.refuse(t.Require != "" && t.Prefer != "", "topology", "wants one of require and prefer", "topology: {require: rack}")
+	near := t.Require == nexus.LevelIsland || t.Require == nexus.LevelNode
+	d.refuse(near && s.Nodes.Min > 1, "topology.require", fmt.Sprintf("%d nodes are not in one %s: nodes are distinct machines", s.Nodes.Min, t.Require),
+		"require rack or block, or set nodes: 1", "nodes")
+	d.refuse(t.Require == nexus.LevelIsland && r.GPUs.Auto, "topology.require", "gpus: auto takes what is free, in whatever island",
+		"say how many by resources.gpus, or prefer the island", "resources.gpus")
+	d.refuse(r.MIG != "" && !isProfile(r.MIG), "resources.mig", quote(r.MIG)+" is no profile of a MIG slice", "as nvidia-smi mig -lgip writes it: 1g.10gb")
+	d.refuse(r.MIG != "" && (r.GPUs.Auto || r.GPUs.N == 0), "resources.mig", "wants a number of slices", "resources.gpus says how many; without it there is one", "resources.gpus")
+}
+
+// isProfile reports whether text names a MIG profile: "1g.10gb", "1g.5gb+me", "1c.2g.10gb".
+func isProfile(text string) bool {
+	if text == "" || len(text) > maxScalar || !strings.Contains(text, "g.") || text[0] < '1' || text[0] > '9' {
+		return false
+	}
+	return isWord(text, maxScalar, true, ".+", ".+") && strings.Contains(text, "gb")
 }
 
 // checkCommands judges what runs, and where.
@@ -181,6 +206,7 @@ func notices(s *nexus.Spec) []Notice {
 	note(s.Resources.Shm > 0, "resources.shm", nothing)
 	note(len(s.Resources.GPUModel) > 0 && noGPU, "resources.gpu_model", "has no effect: the job asks for no GPU")
 	note(s.Resources.Enforce != "" && !s.Resources.Share(), "resources.enforce", "has no effect: the job asks for no share of a GPU")
+	note(s.Topology.Require == nexus.LevelIsland && noGPU, "topology", "has no effect: the job asks for no GPU")
 	note(len(s.PreferGPUs) > 0 && noGPU, "prefer_gpus", "has no effect: the job asks for no GPU")
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		note(strings.HasPrefix(s.Env[name].From, "secret:"), join("env", name), "refers to a secret of Kubernetes, which this machine does not have")

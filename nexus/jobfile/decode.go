@@ -23,13 +23,6 @@ const maxList = 4096
 // aliases are second names of fields.
 var aliases = map[string]string{"time_limit": "max_duration"}
 
-// later are fields that the format knows and this version does not, with what to do instead.
-var later = map[string]string{
-	"topology":      "leave it out; nodes says how many machines",
-	"resources.mig": "ask for whole GPUs by gpus, or for a share by gpu_memory",
-	"restart.grow":  "leave it out and set resources.memory to what the job needs",
-}
-
 // read fills spec from the job's fields.
 func (d *document) read(n *yaml.Node, spec *nexus.Spec) { d.value(n, reflect.ValueOf(spec).Elem(), "") }
 
@@ -129,15 +122,11 @@ func (d *document) structure(n *yaml.Node, v reflect.Value, path string) {
 			continue
 		}
 		i := slices.Index(names, name)
-		switch hint, known := later[full]; {
-		case i >= 0:
-			d.value(value, v.Field(fieldIndex(v.Type(), name)), full)
-		case known:
-			d.broken[full] = true
-			d.blame(key, full, full+" is not supported by this version", hint)
-		default:
+		if i < 0 {
 			d.unknown(key, path, names, v.Type())
+			continue
 		}
+		d.value(value, v.Field(fieldIndex(v.Type(), name)), full)
 	}
 }
 

@@ -29,13 +29,14 @@ func defaults() nexus.Spec {
 }
 
 // complete fills in the defaults that follow from what was said. With gpus: auto and no workers, the placement
-// decides how many there are, and cpu stays 0.
+// decides how many there are. A cpu that was not said stays 0: one per worker as far as there are so many, which the
+// place knows.
 func (d *document) complete(s *nexus.Spec) {
+	if s.Resources.MIG != "" && d.given["resources.gpus"] == nil {
+		s.Resources.GPUs.N = 1
+	}
 	if d.given["workers"] == nil && !s.Resources.GPUs.Auto {
 		s.Workers = max(1, s.Resources.GPUs.N)
-	}
-	if d.given["resources.cpu"] == nil {
-		s.Resources.CPU = 1000 * nexus.CPU(s.Workers)
 	}
 	for i := range s.After {
 		if s.After[i].On == "" {

@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 	want := nexus.Spec{
 		Name: "train", Type: nexus.Training, Priority: nexus.Normal, Queue: nexus.DefaultQueue,
 		Nodes: nexus.Range{Min: 1, Max: 1}, Workers: 4,
-		Resources: nexus.Resources{GPUs: nexus.GPUCount{N: 4}, CPU: 4000},
+		Resources: nexus.Resources{GPUs: nexus.GPUCount{N: 4}}, // cpu is the place's to say
 		Workdir:   ".", Run: nexus.Command{Shell: "python train.py"},
 		Checkpoint: &nexus.CheckpointSpec{Path: "ckpt", Grace: nexus.Duration(30 * time.Second)},
 		Restart:    nexus.Restart{On: []nexus.Cause{nexus.CauseExit, nexus.CauseHang, nexus.CauseNode, nexus.CausePreempt}},

@@ -25,6 +25,11 @@ func Render(s nexus.Spec) []byte {
 	p.field(0, "nodes", s.Nodes.String())
 	p.said(0, "workers", s.Workers != 0, strconv.Itoa(s.Workers))
 	p.resources(s.Resources)
+	if t := s.Topology; t != (nexus.Topology{}) {
+		p.field(0, "topology", "")
+		p.said(1, "require", t.Require != "", string(t.Require))
+		p.said(1, "prefer", t.Prefer != "", string(t.Prefer))
+	}
 	p.said(0, "prefer_gpus", len(s.PreferGPUs) > 0, flow(s.PreferGPUs, strconv.Itoa))
 	p.said(0, "max_duration", s.MaxDuration != 0, s.MaxDuration.String())
 	p.said(0, "after", len(s.After) > 0, "")
@@ -63,6 +68,7 @@ func Render(s nexus.Spec) []byte {
 	p.field(0, "restart", "")
 	p.field(1, "max", strconv.Itoa(s.Restart.Max))
 	p.field(1, "on", flow(s.Restart.On, func(c nexus.Cause) string { return flowText(string(c)) }))
+	p.said(1, "grow", s.Restart.Grow != 0, s.Restart.Grow.String())
 	p.field(0, "no_progress", s.NoProgress.String())
 	return p.Bytes()
 }
@@ -93,7 +99,8 @@ func (p *page) resources(r nexus.Resources) {
 	p.field(1, "gpus", gpus)
 	p.said(1, "gpu_memory", r.GPUMemory != 0, r.GPUMemory.String())
 	p.said(1, "gpu_model", len(r.GPUModel) > 0, flow(r.GPUModel, flowText))
-	p.field(1, "cpu", r.CPU.String())
+	p.said(1, "mig", r.MIG != "", scalarText(r.MIG))
+	p.said(1, "cpu", r.CPU != 0, r.CPU.String())
 	p.said(1, "memory", r.Memory != 0, r.Memory.String())
 	p.said(1, "shm", r.Shm != 0, r.Shm.String())
 	p.said(1, "enforce", r.Enforce != "", scalarText(string(r.Enforce)))

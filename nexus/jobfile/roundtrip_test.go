@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,16 @@ func anySpec(t *rapid.T) nexus.Spec {
 			s.Workers = 1
 		}
 	}
+	if s.Resources.GPUs.N > 0 && rapid.Bool().Draw(t, "slices") {
+		s.Resources.MIG = rapid.SampledFrom([]string{"1g.10gb", "1g.5gb+me", "1c.2g.10gb"}).Draw(t, "mig")
+	}
+	level := rapid.SampledFrom([]nexus.Level{nexus.LevelRack, nexus.LevelBlock}).Draw(t, "level")
+	switch rapid.IntRange(0, 3).Draw(t, "topology") {
+	case 0:
+		s.Topology.Require = level
+	case 1:
+		s.Topology.Prefer = rapid.SampledFrom(nexus.Levels()).Draw(t, "prefer level")
+	}
 	if list := rapid.SliceOfNDistinct(rapid.IntRange(0, 15), 0, 4, rapid.ID[int]).Draw(t, "prefer"); len(list) > 0 {
 		s.PreferGPUs = list
 	}
@@ -125,7 +136,10 @@ func anySpec(t *rapid.T) nexus.Spec {
 		s.Checkpoint = &nexus.CheckpointSpec{Path: oneLine().Draw(t, "path"), Grace: nexus.Duration(rapid.Int64Min(0).Draw(t, "grace"))}
 	}
 	s.Restart.Max = rapid.IntRange(0, 1000).Draw(t, "max")
-	s.Restart.On = rapid.SliceOfNDistinct(rapid.SampledFrom([]nexus.Cause{"exit", "hang", "node", "preempt"}), 0, 4, rapid.ID[nexus.Cause]).Draw(t, "on")
+	s.Restart.On = rapid.SliceOfNDistinct(rapid.SampledFrom([]nexus.Cause{"exit", "hang", "oom", "node", "preempt"}), 0, 5, rapid.ID[nexus.Cause]).Draw(t, "on")
+	if s.Restart.Max > 0 && slices.Contains(s.Restart.On, nexus.CauseOOM) && rapid.Bool().Draw(t, "grows") {
+		s.Restart.Grow = nexus.Factor(rapid.IntRange(1001, 4000).Draw(t, "grow"))
+	}
 	for _, key := range rapid.SliceOfNDistinct(rapid.StringMatching(`([a-z]{1,5}/)?[A-Za-z0-9]{1,8}`), 0, 3, rapid.ID[string]).Draw(t, "labels") {
 		if s.Labels == nil {
 			s.Labels = map[string]string{}
@@ -188,7 +202,8 @@ func TestRenderWritesEveryField(t *testing.T) {
 	spec, _, err := jobfile.Parse([]byte(`
 name: a
 workers: 1
-resources: {gpus: 1, gpu_memory: 1GiB, gpu_model: [H100], cpu: 1, memory: 1GiB, shm: 1GiB, enforce: warn}
+resources: {gpus: 1, gpu_memory: 1GiB, gpu_model: [H100], mig: 1g.10gb, cpu: 1, memory: 1GiB, shm: 1GiB, enforce: warn}
+topology: {require: rack}
 prefer_gpus: [0]
 max_duration: 1h
 after: [{job: b}]
@@ -201,6 +216,7 @@ code: upload
 setup: a
 run: a
 checkpoint: {path: a}
+restart: {max: 1, on: [oom], grow: 1.5}
 `), jobfile.Options{})
 	if err != nil {
 		t.Fatal(jobfile.Explain("", err))
@@ -218,7 +234,8 @@ checkpoint: {path: a}
 				continue
 			}
 			at += found
-			if inner := typ.Field(i).Type; inner.Kind() == reflect.Struct && inner.Field(0).Tag.Get("json") != "" {
+			if inner := typ.Field(i).Type; inner.Kind() == reflect.Struct && inner.Field(0).Tag.Get("json") != "" &&
+				inner != reflect.TypeFor[nexus.Topology]() { // one of its two fields is written
 				each(inner, indent+"  ")
 			}
 		}

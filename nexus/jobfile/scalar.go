@@ -79,8 +79,6 @@ func (d *document) word(n *yaml.Node, v reflect.Value, path string) {
 	case !ok:
 	case slices.Contains(words, text):
 		v.SetString(text)
-	case text == "oom" && v.Type() == reflect.TypeFor[nexus.Cause]():
-		d.wrong(n, path, "oom is not supported by this version", "a worker that ran out of memory counts as exit; set resources.memory to what the job needs")
 	default:
 		d.wrong(n, path, quote(text)+" is none of "+strings.Join(words, ", "), meant(nearest(text, words)))
 	}
@@ -94,7 +92,9 @@ func choices(t reflect.Type) []string {
 	case reflect.TypeFor[nexus.Priority]():
 		return []string{nexus.Low.String(), nexus.Normal.String(), nexus.High.String(), nexus.Critical.String()}
 	case reflect.TypeFor[nexus.Cause]():
-		return []string{string(nexus.CauseExit), string(nexus.CauseHang), string(nexus.CauseNode), string(nexus.CausePreempt)}
+		return []string{string(nexus.CauseExit), string(nexus.CauseHang), string(nexus.CauseOOM), string(nexus.CauseNode), string(nexus.CausePreempt)}
+	case reflect.TypeFor[nexus.Level]():
+		return []string{string(nexus.LevelIsland), string(nexus.LevelNode), string(nexus.LevelRack), string(nexus.LevelBlock)}
 	case reflect.TypeFor[nexus.QueueOrder]():
 		var words []string
 		for _, o := range nexus.QueueOrders() {

@@ -63,10 +63,6 @@ func (s *setter) structure(mapping *yaml.Node, t reflect.Type, path, rest string
 	}
 	key := s.text(name)
 	i := fieldIndex(t, name)
-	if hint, known := later[full]; known {
-		s.d.blame(key, full, full+" is not supported by this version", hint)
-		return
-	}
 	if i < 0 {
 		s.d.unknown(key, path, fieldNames(t), t)
 		return
