@@ -27,6 +27,7 @@ type replayFlags struct {
 	synthetic   bool
 	rate        float64
 	mix, length string
+	plot        string
 	asJSON      bool
 }
 
@@ -55,6 +56,7 @@ func (p *program) replayCommand() *cobra.Command {
 	flags.Float64Var(&f.rate, "rate", 60, "with --synthetic: jobs per hour")
 	flags.StringVar(&f.mix, "mix", "", "with --synthetic: GPUs and how often they are asked for (default 1:70,2:8,4:10,8:9,16:3)")
 	flags.StringVar(&f.length, "for", "1d", "with --synthetic: how long jobs keep coming")
+	flags.StringVar(&f.plot, "plot", "", "draw utilisation, queue and completion times into this .svg or .png, all runs on one picture")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	completePolicies(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"auto", "philly", "csv", "sacct"}, cobra.ShellCompDirectiveNoFileComp)) // only fails if the flag is not there
@@ -80,6 +82,11 @@ func (p *program) replay(cmd *cobra.Command, f *replayFlags) (err error) {
 			return err
 		}
 		results = append(results, result)
+	}
+	if f.plot != "" {
+		if err := drawReplays(f.plot, f.run, results); err != nil {
+			return err
+		}
 	}
 	if f.asJSON {
 		return p.printJSON(results[0])
@@ -132,6 +139,11 @@ func (f *replayFlags) check(cmd *cobra.Command) (err error) {
 		return usage(cmd, "--preemption-cost: %s", err)
 	}
 	f.run.PreemptionCost = time.Duration(cost)
+	if f.plot != "" { // before the run, which may be long
+		if _, err := plotWriter(f.plot); err != nil {
+			return err
+		}
+	}
 	if f.memory != "" {
 		if f.run.MemoryPerNode, err = nexus.ParseMiB(f.memory); err != nil {
 			return usage(cmd, "--memory-per-node: %s", err)
