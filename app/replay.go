@@ -31,6 +31,8 @@ type Replay struct {
 	TimeSlicing bool
 	// PreemptionCost is how much longer a job takes for each interruption. No default.
 	PreemptionCost time.Duration
+	// CheckpointEvery is how often jobs save by themselves, which is what they have when a node is lost. Default: never.
+	CheckpointEvery time.Duration
 	// Failures is how often each node is lost, per day on average. Default: never.
 	Failures float64
 }
@@ -62,8 +64,6 @@ func (r Replay) machines() []nexus.Node {
 func (r Replay) spec(j trace.Job) nexus.Spec {
 	s := j.Spec(r.GPUsPerNode)
 	s.Resources.GPUModel = nil
-	s.Queue = nexus.DefaultQueue
-	s.Labels = map[string]string{"queue": j.Queue}
 	if r.CPUsPerNode == 0 {
 		s.Resources.CPU = 0
 	}
@@ -75,6 +75,21 @@ func (r Replay) spec(j trace.Job) nexus.Spec {
 		s.MaxDuration = max(s.MaxDuration, nexus.Duration(j.Duration+r.PreemptionCost))
 	}
 	return s
+}
+
+// queuesOf are the queues that a trace names, each without limits.
+func queuesOf(jobs []trace.Job) []nexus.Queue {
+	names := map[string]bool{}
+	for _, j := range jobs {
+		if j.Queue != "" {
+			names[j.Queue] = true
+		}
+	}
+	var queues []nexus.Queue
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		queues = append(queues, nexus.Queue{Name: name})
+	}
+	return queues
 }
 
 // Run runs it. Errors are [nexus.Error], or that of ctx.
@@ -103,7 +118,7 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 	tally := score.New(r.Nodes*r.GPUsPerNode, from, to, duration)
 	run := &replay{replay: r, jobs: jobs, tally: tally, finished: make(chan struct{}), tick: r.progress(len(jobs))}
 	run.place = sim.NewWith(jobs[0].Submit, sim.Options{
-		Brisk: true, Failures: r.Failures, Seed: r.Seed, Tell: run.observe,
+		Brisk: true, Queues: queuesOf(jobs), Failures: r.Failures, Seed: r.Seed, Tell: run.observe,
 	}, nodes...)
 	run.place.At(jobs[0].Submit, run.next)
 	w := watcher{held: run.estimate, finished: run.finished}
@@ -147,7 +162,7 @@ func (r *replay) next() {
 	for r.came < len(r.jobs) && !r.jobs[r.came].Submit.After(now) {
 		j := r.jobs[r.came]
 		r.came++
-		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Runs: j.Duration, Resume: r.replay.PreemptionCost})
+		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Runs: j.Duration, Resume: r.replay.PreemptionCost, Every: r.replay.CheckpointEvery})
 	}
 	if r.came < len(r.jobs) {
 		r.place.At(r.jobs[r.came].Submit, r.next)

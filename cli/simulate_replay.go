@@ -22,7 +22,7 @@ type replayFlags struct {
 	trace       string
 	format      string
 	from, to    string
-	cost        string
+	cost, every string
 	memory      string
 	synthetic   bool
 	rate        float64
@@ -50,6 +50,7 @@ func (p *program) replayCommand() *cobra.Command {
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy; nexus simulate policies lists them; can be repeated (default: ours)")
 	flags.BoolVar(&f.run.TimeSlicing, "time-slicing", false, "let equals be evicted, as a queue with time_slicing does")
 	flags.StringVar(&f.cost, "preemption-cost", "60s", "how much longer a job takes for each interruption")
+	flags.StringVar(&f.every, "checkpoint-every", "", "how often jobs save by themselves, such as 30m; without it a job whose node is lost begins again")
 	flags.Float64Var(&f.run.Failures, "failures", 0, "how often each machine is lost, per day on average")
 	flags.Int64Var(&f.run.Seed, "seed", 42, "decides what is random: made-up jobs, failures")
 	flags.BoolVar(&f.synthetic, "synthetic", false, "make jobs up, instead of --trace")
@@ -139,6 +140,13 @@ func (f *replayFlags) check(cmd *cobra.Command) (err error) {
 		return usage(cmd, "--preemption-cost: %s", err)
 	}
 	f.run.PreemptionCost = time.Duration(cost)
+	if f.every != "" {
+		every, err := nexus.ParseDuration(f.every)
+		if err != nil {
+			return usage(cmd, "--checkpoint-every: %s", err)
+		}
+		f.run.CheckpointEvery = time.Duration(every)
+	}
 	if f.plot != "" { // before the run, which may be long
 		if _, err := plotWriter(f.plot); err != nil {
 			return err

@@ -44,6 +44,8 @@ type Options struct {
 	// for the next thing that happens by itself. Without it each placement is answered on its own, in two
 	// steps, as real places do.
 	Brisk bool
+	// Queues are the queues of the place, beside the one that always exists.
+	Queues []nexus.Queue
 	// Failures is how often a node is lost, per node and day on average; 0: never. Such a place never
 	// settles: somebody has to say when it is enough.
 	Failures float64

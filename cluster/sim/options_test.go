@@ -30,7 +30,7 @@ func TestInterruptionsCost(t *testing.T) {
 	follow(t, s, dawn.Add(25*time.Minute))
 	s.Kill("a") // 20 of 25 minutes were saved
 	apply(placed("a", 2, 0))
-	follow(t, s, dawn.Add(36*time.Minute))                                             // one of 11 was spent on coming back
+	follow(t, s, dawn.Add(36*time.Minute))                                              // one of 11 was spent on coming back
 	apply(nexus.Plan{Evict: []nexus.Eviction{{Job: "a", Attempt: 2, For: "somebody"}}}) // which saves all 10
 	follow(t, s, dawn.Add(40*time.Minute))
 	apply(placed("a", 3, 0))

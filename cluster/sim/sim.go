@@ -170,6 +170,7 @@ func (s *Sim) delta() nexus.Delta {
 	d := nexus.Delta{Version: s.version, Full: !s.told}
 	if d.Full {
 		s.told = true
+		d.Queues = s.options.Queues
 		for name := range s.nodes {
 			s.dirtyNodes[name] = true
 		}
