@@ -12,6 +12,7 @@ import (
 	"ainexus.io/cluster/sim/score"
 	"ainexus.io/cluster/sim/trace"
 	"ainexus.io/nexus"
+	"ainexus.io/sched"
 	"ainexus.io/sched/policy"
 )
 
@@ -77,6 +78,36 @@ func (r Replay) spec(j trace.Job) nexus.Spec {
 	return s
 }
 
+// fits leaves out what no machine of the place could ever run, and says how many that were and why the first one.
+func (r Replay) fits(nodes []nexus.Node) (fit []trace.Job, left int, why string) {
+	type want struct {
+		nodes  nexus.Range
+		gpus   nexus.GPUCount
+		share  nexus.MiB
+		cpu    nexus.CPU
+		memory nexus.MiB
+	}
+	known := map[want]*nexus.Error{}
+	for _, j := range r.Jobs {
+		s := r.spec(j)
+		res := s.Resources
+		w := want{s.Nodes, res.GPUs, res.GPUMemory, res.CPU, res.Memory}
+		refusal, ok := known[w]
+		if !ok {
+			refusal = sched.Check(nodes, s)
+			known[w] = refusal
+		}
+		if refusal == nil {
+			fit = append(fit, j)
+			continue
+		}
+		if left++; left == 1 {
+			why = s.Name + ": " + refusal.Message
+		}
+	}
+	return fit, left, why
+}
+
 // queuesOf are the queues that a trace names, each without limits.
 func queuesOf(jobs []trace.Job) []nexus.Queue {
 	names := map[string]bool{}
@@ -104,7 +135,7 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 		return ReplayResult{}, err
 	}
 	nodes := r.machines()
-	jobs, unfit, why := fits(r.Jobs, nodes, r.spec)
+	jobs, unfit, why := r.fits(nodes)
 	if len(jobs) == 0 {
 		return ReplayResult{}, &nexus.Error{Code: nexus.CodeInvalid, Message: "there is no job to replay", Hint: cmp.Or(why, "are --from and --to within the trace?")}
 	}

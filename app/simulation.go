@@ -10,7 +10,6 @@ import (
 	"ainexus.io/cluster/sim"
 	"ainexus.io/engine"
 	"ainexus.io/nexus"
-	"ainexus.io/sched"
 	"ainexus.io/sched/policy"
 )
 
@@ -107,37 +106,6 @@ func turn(ctx context.Context, place *sim.Sim, p policy.Policy, w *watcher) erro
 		return &nexus.Error{Code: nexus.CodeInternal, Message: fmt.Sprintf("the planner broke %d promises, the first: %s", len(broken), broken[0])}
 	}
 	return err
-}
-
-// fits leaves out what no machine of the place could ever run, and says how many that were and why the first one.
-func fits[T any](jobs []T, nodes []nexus.Node, spec func(T) nexus.Spec) (fit []T, left int, why string) {
-	type want struct {
-		nodes  nexus.Range
-		gpus   nexus.GPUCount
-		share  nexus.MiB
-		cpu    nexus.CPU
-		memory nexus.MiB
-		models string
-	}
-	known := map[want]*nexus.Error{}
-	for _, j := range jobs {
-		s := spec(j)
-		r := s.Resources
-		w := want{s.Nodes, r.GPUs, r.GPUMemory, r.CPU, r.Memory, fmt.Sprint(r.GPUModel)}
-		refusal, ok := known[w]
-		if !ok {
-			refusal = sched.Check(nodes, s)
-			known[w] = refusal
-		}
-		if refusal == nil {
-			fit = append(fit, j)
-			continue
-		}
-		if left++; left == 1 {
-			why = s.Name + ": " + refusal.Message
-		}
-	}
-	return fit, left, why
 }
 
 // progress tells how much is done, at most a hundred times.

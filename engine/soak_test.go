@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	soakSteps = flag.Int("soak.steps", 20_000, "how many random steps the soak takes")
+	soakSteps = flag.Int("soak.steps", 2_000, "how many random steps the soak takes")
 	soakSeed  = flag.Uint64("soak.seed", 0, "seed of the soak; 0: a new one")
 )
 
