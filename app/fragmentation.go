@@ -47,11 +47,7 @@ const overload = 1.3
 
 // Run runs it. Errors are [nexus.Error], or that of ctx.
 func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
-	capacity := 0
-	for i := range f.Nodes {
-		capacity += len(f.Nodes[i].GPUs) * 1000
-	}
-	pods, ranks, err := arrivals(f.Pods, capacity, len(f.Nodes), f.Seed)
+	pods, nodes, err := arrivals(f.Pods, f.Nodes, f.Seed)
 	if err != nil {
 		return FragmentationResult{}, err
 	}
@@ -65,15 +61,15 @@ func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
 	if err != nil {
 		return FragmentationResult{}, err
 	}
-	r := &inflation{fragmentation: f, capacity: capacity, pods: pods, tick: f.progress(len(pods))}
-	r.place = sim.NewWith(time.Unix(0, 0).UTC(), sim.Options{Brisk: true, Tell: r.observe}, ranked(f.Nodes, ranks)...)
+	r := &inflation{fragmentation: f, capacity: thousandthsIn(nodes), pods: pods, tick: f.progress(len(pods))}
+	r.place = sim.NewWith(time.Unix(0, 0).UTC(), sim.Options{Brisk: true, Tell: r.observe}, nodes...)
 	r.place.At(r.place.Now().Add(time.Second), r.next)
 	var w watcher
 	if err := turn(ctx, r.place, p, &w); err != nil {
 		return FragmentationResult{}, err
 	}
 	result := FragmentationResult{
-		Policy: cmp.Or(f.Policy, policy.Ours), Seed: f.Seed, Mix: "learned", At100: r.at100, At130: r.allocated(),
+		Policy: cmp.Or(f.Policy, policy.Ours), Seed: f.Seed, Mix: "learned", At100: r.at100.mean(), At130: r.at130.mean(),
 		MovesPer1000: thousandths(1000 * float64(r.moves) / float64(len(pods))),
 		Pods:         len(pods), Placed: w.placed, Planning: w.took,
 	}
@@ -86,42 +82,50 @@ func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
 	return result, nil
 }
 
-// arrivals is the list of pods in the order in which they come, and the order in which nodes win where a policy likes
-// them equally: by the numbers that are drawn, and drawn as the published simulator does, so that its figures can be
-// compared with. Pods by name are shuffled; random ones leave where all together ask for too much, else copies of some
-// come until they ask for enough.
-func arrivals(pods []trace.Job, capacity, nodes int, seed int64) (list []trace.Job, ranks []int, err error) {
-	byName := slices.SortedFunc(slices.Values(pods), func(a, b trace.Job) int { return cmp.Compare(a.ID, b.ID) })
-	list = slices.Clone(byName)
+// arrivals is the list of pods in the order in which they come, and the nodes, as the published simulator makes them, so
+// that figures can be compared: the pods by name, shuffled; random ones dropped while they ask for too much, or copies of
+// random ones added until one more would be too much; the nodes under new names in random order, which decides ties.
+func arrivals(pods []trace.Job, nodes []nexus.Node, seed int64) ([]trace.Job, []nexus.Node, error) {
 	random := rand.New(rand.NewSource(seed))
-	random.Int() // which the simulator writes to its log
+	random.Int() // the published simulator draws one number before
+	byName := slices.SortedFunc(slices.Values(pods), func(a, b trace.Job) int { return cmp.Compare(a.ID, b.ID) })
+	list := slices.Clone(byName)
 	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	asked, enough := 0, overload*float64(capacity)
-	for i := range list {
-		asked += thousandthsOf(list[i])
+	asked := 0
+	for _, p := range list {
+		asked += thousandthsOf(p)
 	}
-	if asked == 0 || capacity == 0 {
+	most := int(overload * float64(thousandthsIn(nodes)))
+	if asked == 0 || most == 0 {
 		return nil, nil, &nexus.Error{Code: nexus.CodeInvalid, Message: "the nodes have no GPU, or no pod asks for one", Hint: "what is measured is how much of the GPUs can be handed out"}
 	}
-	for float64(asked) > enough {
+	for asked > most {
 		i := random.Intn(len(list))
 		asked -= thousandthsOf(list[i])
 		list = slices.Delete(list, i, i+1)
 	}
-	for again := byName[random.Intn(len(byName))]; float64(asked+min(1000, thousandthsOf(again))) <= enough; again = byName[random.Intn(len(byName))] {
+	for asked < most {
+		again := byName[random.Intn(len(byName))]
+		if each := thousandthsOf(again) / max(1, again.GPUs); asked+each > most { // as published: of one GPU, not of all
+			break
+		}
 		asked += thousandthsOf(again)
 		list = append(list, again)
 	}
-	return list, random.Perm(nodes), nil
+	machines := slices.SortedFunc(slices.Values(nodes), func(a, b nexus.Node) int { return cmp.Compare(a.Name, b.Name) })
+	for i, n := range random.Perm(len(machines)) {
+		machines[i].Name = fmt.Sprintf("%04d-%s", n, machines[i].Name)
+	}
+	return list, machines, nil
 }
 
-// ranked names nodes so that they come in the order of their ranks.
-func ranked(nodes []nexus.Node, ranks []int) []nexus.Node {
-	named := slices.Clone(nodes)
-	for i := range named {
-		named[i].Name = fmt.Sprintf("%05d-%s", ranks[i], named[i].Name)
+// thousandthsIn is what the GPUs of nodes are together, in thousandths of one.
+func thousandthsIn(nodes []nexus.Node) int {
+	n := 0
+	for i := range nodes {
+		n += 1000 * len(nodes[i].GPUs)
 	}
-	return named
+	return n
 }
 
 // thousandthsOf is what a pod asks for, in thousandths of a GPU.
@@ -144,7 +148,22 @@ type inflation struct {
 	last           string // the pod that came last
 	given          int    // thousandths of a GPU
 	moves          int
-	at100          float64
+
+	at100, at130 samples
+}
+
+// samples are what was handed out, in per cent, while the pods that had come asked for about as much as a figure is for.
+type samples struct {
+	sum   float64
+	n     int
+	after float64 // what was handed out when they first asked for more; on a small fleet one pod may go past the figure
+}
+
+func (s samples) mean() float64 {
+	if s.n == 0 {
+		return thousandths(s.after)
+	}
+	return thousandths(s.sum / float64(s.n))
 }
 
 // next lets the next pod come, a second after the one before.
@@ -154,14 +173,12 @@ func (r *inflation) next() {
 			_ = r.place.Cancel(r.last) // it is there
 		}
 	}
+	r.sample()
 	r.tick(r.arrived)
 	if r.arrived == len(r.pods) {
 		return
 	}
 	pod := r.pods[r.arrived]
-	if r.at100 == 0 && r.asked+thousandthsOf(pod) > r.capacity {
-		r.at100 = r.allocated()
-	}
 	r.arrived++
 	r.asked += thousandthsOf(pod)
 	r.last = fmt.Sprintf("pod-%06d", r.arrived)
@@ -195,9 +212,24 @@ func givenTo(j *nexus.Job) int {
 	return n
 }
 
-// allocated is how much of the GPUs is handed out, in per cent.
-func (r *inflation) allocated() float64 {
-	return thousandths(100 * float64(r.given) / float64(r.capacity))
+// sample notes how much is handed out, where that is asked: as published, while the demand rounds to the figure.
+func (r *inflation) sample() {
+	asked, given := 100*float64(r.asked)/float64(r.capacity), 100*float64(r.given)/float64(r.capacity)
+	r.at100.add(100, asked, given)
+	r.at130.add(130, asked, given)
+	if r.arrived == len(r.pods) && r.at130.n == 0 {
+		r.at130.after = given
+	}
+}
+
+func (s *samples) add(figure, asked, given float64) {
+	switch {
+	case math.RoundToEven(asked) == figure:
+		s.sum += given
+		s.n++
+	case asked > figure && s.after == 0:
+		s.after = given
+	}
 }
 
 func thousandths(x float64) float64 { return math.Round(x*1000) / 1000 }

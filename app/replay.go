@@ -12,6 +12,7 @@ import (
 	"ainexus.io/cluster/sim/score"
 	"ainexus.io/cluster/sim/trace"
 	"ainexus.io/nexus"
+	"ainexus.io/sched"
 	"ainexus.io/sched/policy"
 )
 
@@ -31,6 +32,8 @@ type Replay struct {
 	TimeSlicing bool
 	// PreemptionCost is how much longer a job takes for each interruption. No default.
 	PreemptionCost time.Duration
+	// CheckpointEvery is how often jobs save by themselves, which is what they have when a node is lost. Default: never.
+	CheckpointEvery time.Duration
 	// Failures is how often each node is lost, per day on average. Default: never.
 	Failures float64
 }
@@ -62,7 +65,6 @@ func (r Replay) machines() []nexus.Node {
 func (r Replay) spec(j trace.Job) nexus.Spec {
 	s := j.Spec(r.GPUsPerNode)
 	s.Resources.GPUModel = nil
-	s.Queue = cmp.Or(j.Queue, nexus.DefaultQueue)
 	if r.CPUsPerNode == 0 {
 		s.Resources.CPU = 0
 	}
@@ -74,6 +76,51 @@ func (r Replay) spec(j trace.Job) nexus.Spec {
 		s.MaxDuration = max(s.MaxDuration, nexus.Duration(j.Duration+r.PreemptionCost))
 	}
 	return s
+}
+
+// fits leaves out what no machine of the place could ever run, and says how many that were and why the first one.
+func (r Replay) fits(nodes []nexus.Node) (fit []trace.Job, left int, why string) {
+	type want struct {
+		nodes  nexus.Range
+		gpus   nexus.GPUCount
+		share  nexus.MiB
+		cpu    nexus.CPU
+		memory nexus.MiB
+	}
+	known := map[want]*nexus.Error{}
+	for _, j := range r.Jobs {
+		s := r.spec(j)
+		res := s.Resources
+		w := want{s.Nodes, res.GPUs, res.GPUMemory, res.CPU, res.Memory}
+		refusal, ok := known[w]
+		if !ok {
+			refusal = sched.Check(nodes, s)
+			known[w] = refusal
+		}
+		if refusal == nil {
+			fit = append(fit, j)
+			continue
+		}
+		if left++; left == 1 {
+			why = s.Name + ": " + refusal.Message
+		}
+	}
+	return fit, left, why
+}
+
+// queuesOf are the queues that a trace names, each without limits.
+func queuesOf(jobs []trace.Job) []nexus.Queue {
+	names := map[string]bool{}
+	for _, j := range jobs {
+		if j.Queue != "" {
+			names[j.Queue] = true
+		}
+	}
+	var queues []nexus.Queue
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		queues = append(queues, nexus.Queue{Name: name})
+	}
+	return queues
 }
 
 // Run runs it. Errors are [nexus.Error], or that of ctx.
@@ -88,7 +135,7 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 		return ReplayResult{}, err
 	}
 	nodes := r.machines()
-	jobs, unfit, why := fits(r.Jobs, nodes, r.spec)
+	jobs, unfit, why := r.fits(nodes)
 	if len(jobs) == 0 {
 		return ReplayResult{}, &nexus.Error{Code: nexus.CodeInvalid, Message: "there is no job to replay", Hint: cmp.Or(why, "are --from and --to within the trace?")}
 	}
@@ -102,7 +149,7 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 	tally := score.New(r.Nodes*r.GPUsPerNode, from, to, duration)
 	run := &replay{replay: r, jobs: jobs, tally: tally, finished: make(chan struct{}), tick: r.progress(len(jobs))}
 	run.place = sim.NewWith(jobs[0].Submit, sim.Options{
-		Brisk: true, Failures: r.Failures, Seed: r.Seed, Tell: run.observe, Queues: queuesOf(jobs),
+		Brisk: true, Queues: queuesOf(jobs), Failures: r.Failures, Seed: r.Seed, Tell: run.observe,
 	}, nodes...)
 	run.place.At(jobs[0].Submit, run.next)
 	w := watcher{held: run.estimate, finished: run.finished}
@@ -116,18 +163,6 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 		Figures: tally.Figures(), Policy: cmp.Or(r.Policy, policy.Ours), Unfit: unfit, FirstUnfit: why,
 		Series: tally.Series(), Took: tally.Took(), Cycles: w.cycles, Planning: w.took,
 	}, nil
-}
-
-// queuesOf are the queues that the jobs name.
-func queuesOf(jobs []trace.Job) (list []nexus.Queue) {
-	seen := map[string]bool{"": true, nexus.DefaultQueue: true}
-	for _, j := range jobs {
-		if !seen[j.Queue] {
-			seen[j.Queue] = true
-			list = append(list, nexus.Queue{Name: j.Queue})
-		}
-	}
-	return list
 }
 
 // stranded says that jobs wait though nothing more will happen.
@@ -158,7 +193,7 @@ func (r *replay) next() {
 	for r.came < len(r.jobs) && !r.jobs[r.came].Submit.After(now) {
 		j := r.jobs[r.came]
 		r.came++
-		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Runs: j.Duration, Resume: r.replay.PreemptionCost})
+		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Runs: j.Duration, Resume: r.replay.PreemptionCost, Every: r.replay.CheckpointEvery})
 	}
 	if r.came < len(r.jobs) {
 		r.place.At(r.jobs[r.came].Submit, r.next)

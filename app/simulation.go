@@ -12,7 +12,6 @@ import (
 	"ainexus.io/cluster/sim"
 	"ainexus.io/engine"
 	"ainexus.io/nexus"
-	"ainexus.io/sched"
 	"ainexus.io/sched/policy"
 )
 
@@ -39,6 +38,13 @@ func choose(name string, k knowledge) (policy.Policy, error) {
 	p, err := policy.Named(name)
 	if err != nil {
 		return p, err
+	}
+	name = cmp.Or(name, policy.Ours)
+	switch {
+	case k.moves > 0 && name != policy.Ours:
+		return p, &nexus.Error{Code: nexus.CodeInvalid, Message: "the policy " + name + " moves no running jobs", Hint: "leave --moves out"}
+	case k.slicing && name != policy.Ours:
+		return p, &nexus.Error{Code: nexus.CodeInvalid, Message: "the policy " + name + " has no time slicing", Hint: "leave --time-slicing out"}
 	}
 	if k.mix != nil {
 		p.Mix = mixOf(k.mix)
@@ -128,37 +134,6 @@ func turn(ctx context.Context, place *sim.Sim, p policy.Policy, w *watcher) erro
 		return &nexus.Error{Code: nexus.CodeInternal, Message: fmt.Sprintf("the planner broke %d promises, the first: %s", len(broken), broken[0])}
 	}
 	return err
-}
-
-// fits leaves out what no machine of the place could ever run, and says how many that were and why the first one.
-func fits[T any](jobs []T, nodes []nexus.Node, spec func(T) nexus.Spec) (fit []T, left int, why string) {
-	type want struct {
-		nodes  nexus.Range
-		gpus   nexus.GPUCount
-		share  nexus.MiB
-		cpu    nexus.CPU
-		memory nexus.MiB
-		models string
-	}
-	known := map[want]*nexus.Error{}
-	for _, j := range jobs {
-		s := spec(j)
-		r := s.Resources
-		w := want{s.Nodes, r.GPUs, r.GPUMemory, r.CPU, r.Memory, fmt.Sprint(r.GPUModel)}
-		refusal, ok := known[w]
-		if !ok {
-			refusal = sched.Check(nodes, s)
-			known[w] = refusal
-		}
-		if refusal == nil {
-			fit = append(fit, j)
-			continue
-		}
-		if left++; left == 1 {
-			why = s.Name + ": " + refusal.Message
-		}
-	}
-	return fit, left, why
 }
 
 // progress tells how much is done, at most a hundred times.

@@ -13,12 +13,11 @@ import (
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// A small fleet is filled: all that fits is handed out, what does not is dropped and never comes back.
+// A small fleet is filled: what does not fit is dropped and never comes back, or waits.
 func TestFragmentationByHand(t *testing.T) {
-	nodes := []nexus.Node{sim.Machine("n1", 8, 64<<10, 2, "T4", trace.OpenbGPU), sim.Machine("n2", 8, 64<<10, 2, "T4", trace.OpenbGPU)}
-	f := Fragmentation{
-		Nodes: nodes,
-		Pods:  []trace.Job{{ID: "a", GPUs: 2, CPU: 1000, Memory: 1024}, {ID: "b", GPUs: 2, CPU: 1000, Memory: 1024}, {ID: "c", GPUs: 1, Share: 500, CPU: 1000}},
+	f := Fragmentation{Pods: []trace.Job{{ID: "a", GPUs: 1, CPU: 1000, Memory: 1024}, {ID: "b", GPUs: 1, Share: 500, CPU: 1000}, {ID: "c", CPU: 1000}}}
+	for i := range 10 {
+		f.Nodes = append(f.Nodes, sim.Machine(fmt.Sprint("n", i), 64, 64<<10, 2, "T4", trace.OpenbGPU))
 	}
 	for seed := range int64(5) {
 		f.Seed = seed
@@ -26,17 +25,50 @@ func TestFragmentationByHand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.At130 < 50 || r.At130 > 100 || r.At100 > r.At130 || r.Placed < 2 || r.Pods < 3 || r.Mix != "learned" || r.Policy != "nexus" {
+		if r.At100 < 70 || r.At130 < 85 || r.At130 > 100 || r.At100 > r.At130 || r.Placed < 20 || r.Mix != "learned" || r.Policy != "nexus" {
 			t.Errorf("seed %d: %+v", seed, r)
 		}
 		again, err := f.Run(t.Context())
 		if again.PlacementsPerS, again.Planning = r.PlacementsPerS, r.Planning; err != nil || again != r {
 			t.Errorf("seed %d twice: %+v, then %+v, %v", seed, r, again, err)
 		}
+		f.Queue = true
+		queued, err := f.Run(t.Context())
+		if f.Queue = false; err != nil || queued.At130 < r.At130-5 {
+			t.Errorf("seed %d with a queue: %+v, %v", seed, queued, err)
+		}
 	}
 	f.Pods = []trace.Job{{ID: "cpu", CPU: 1000}}
 	if _, err := f.Run(t.Context()); err == nil {
 		t.Error("pods without a GPU fragment nothing")
+	}
+}
+
+// The order of arrival is the published one: as many pods as ask for 1.3 times what there is, within one pod.
+func TestArrivals(t *testing.T) {
+	var pods []trace.Job
+	for i := range 40 {
+		pods = append(pods, trace.Job{ID: fmt.Sprintf("p%02d", i), GPUs: 1 + i%8/7*7})
+	}
+	for _, machines := range []int{2, 20} {
+		var nodes []nexus.Node
+		for i := range machines {
+			nodes = append(nodes, sim.Machine(fmt.Sprintf("n%02d", i), 8, 64<<10, 8, "T4", trace.OpenbGPU))
+		}
+		list, renamed, err := arrivals(pods, nodes, 42)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		for _, p := range list {
+			asked += p.GPUs
+		}
+		if want := 1.3 * 8 * float64(machines); float64(asked) > want+8 || float64(asked) < want-8 {
+			t.Errorf("%d machines: %d GPUs asked for, not %g", machines, asked, want)
+		}
+		if len(renamed) != machines || nodes[0].Name != "n00" || renamed[0].Name == "n00" {
+			t.Errorf("nodes %s, renamed %s", nodes[0].Name, renamed[0].Name)
+		}
 	}
 }
 
@@ -84,7 +116,7 @@ func TestReplayWithFailures(t *testing.T) {
 // What a policy cannot do is refused before anything runs.
 func TestPoliciesAreAskedForWhatTheyCan(t *testing.T) {
 	for _, k := range []knowledge{{moves: 5}, {slicing: true}} {
-		if _, err := choose("", k); err == nil {
+		if _, err := choose("fifo", k); err == nil {
 			t.Errorf("%+v is granted", k)
 		}
 	}

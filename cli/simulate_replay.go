@@ -22,11 +22,12 @@ type replayFlags struct {
 	trace       string
 	format      string
 	from, to    string
-	cost        string
+	cost, every string
 	memory      string
 	synthetic   bool
 	rate        float64
 	mix, length string
+	plot        string
 	asJSON      bool
 }
 
@@ -49,12 +50,14 @@ func (p *program) replayCommand() *cobra.Command {
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy; nexus simulate policies lists them; can be repeated (default: ours)")
 	flags.BoolVar(&f.run.TimeSlicing, "time-slicing", false, "let equals be evicted, as a queue with time_slicing does")
 	flags.StringVar(&f.cost, "preemption-cost", "60s", "how much longer a job takes for each interruption")
+	flags.StringVar(&f.every, "checkpoint-every", "", "how often jobs save by themselves, such as 30m; without it a job whose node is lost begins again")
 	flags.Float64Var(&f.run.Failures, "failures", 0, "how often each machine is lost, per day on average")
 	flags.Int64Var(&f.run.Seed, "seed", 42, "decides what is random: made-up jobs, failures")
 	flags.BoolVar(&f.synthetic, "synthetic", false, "make jobs up, instead of --trace")
 	flags.Float64Var(&f.rate, "rate", 60, "with --synthetic: jobs per hour")
 	flags.StringVar(&f.mix, "mix", "", "with --synthetic: GPUs and how often they are asked for (default 1:70,2:8,4:10,8:9,16:3)")
 	flags.StringVar(&f.length, "for", "1d", "with --synthetic: how long jobs keep coming")
+	flags.StringVar(&f.plot, "plot", "", "draw utilisation, queue and completion times into this .svg or .png, all runs on one picture")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	completePolicies(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"auto", "philly", "csv", "sacct"}, cobra.ShellCompDirectiveNoFileComp)) // only fails if the flag is not there
@@ -80,6 +83,11 @@ func (p *program) replay(cmd *cobra.Command, f *replayFlags) (err error) {
 			return err
 		}
 		results = append(results, result)
+	}
+	if f.plot != "" {
+		if err := drawReplays(f.plot, f.run, results); err != nil {
+			return err
+		}
 	}
 	if f.asJSON {
 		return p.printJSON(results[0])
@@ -132,6 +140,18 @@ func (f *replayFlags) check(cmd *cobra.Command) (err error) {
 		return usage(cmd, "--preemption-cost: %s", err)
 	}
 	f.run.PreemptionCost = time.Duration(cost)
+	if f.every != "" {
+		every, err := nexus.ParseDuration(f.every)
+		if err != nil {
+			return usage(cmd, "--checkpoint-every: %s", err)
+		}
+		f.run.CheckpointEvery = time.Duration(every)
+	}
+	if f.plot != "" { // before the run, which may be long
+		if _, err := plotWriter(f.plot); err != nil {
+			return err
+		}
+	}
 	if f.memory != "" {
 		if f.run.MemoryPerNode, err = nexus.ParseMiB(f.memory); err != nil {
 			return usage(cmd, "--memory-per-node: %s", err)

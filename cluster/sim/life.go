@@ -44,6 +44,8 @@ type Options struct {
 	// for the next thing that happens by itself. Without it each placement is answered on its own, in two
 	// steps, as real places do.
 	Brisk bool
+	// Queues are the queues of the place, beside the one that always exists.
+	Queues []nexus.Queue
 	// Failures is how often a node is lost, per node and day on average; 0: never. Such a place never
 	// settles: somebody has to say when it is enough.
 	Failures float64
@@ -51,8 +53,6 @@ type Options struct {
 	Repair time.Duration
 	// Seed decides when nodes are lost and come back: the same for every policy.
 	Seed int64
-	// Queues are those that jobs may name beside the default one.
-	Queues []nexus.Queue
 	// Tell is told what happens. It must not call the place, and not keep what the pointer in it points to.
 	Tell func(Happening)
 }

@@ -172,6 +172,7 @@ func (s *Sim) delta() nexus.Delta {
 	d := nexus.Delta{Version: s.version, Full: !s.told}
 	if d.Full {
 		s.told = true
+		d.Queues = s.options.Queues
 		for name := range s.nodes {
 			s.dirtyNodes[name] = true
 		}
@@ -197,9 +198,6 @@ func (s *Sim) delta() nexus.Delta {
 	clear(s.dirtyJobs)
 	clear(s.dirtyNodes)
 	d.History = s.learner.News()
-	if d.Full {
-		d.Queues = s.options.Queues
-	}
 	s.news = false
 	return d
 }

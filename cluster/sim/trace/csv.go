@@ -3,7 +3,6 @@ package trace
 import (
 	"fmt"
 	"io"
-	"strconv"
 )
 
 // csvColumns are the names that jobs' properties go by in public traces, folded.
@@ -48,7 +47,7 @@ func CSV(in io.Reader) ([]Job, Report, error) {
 func csvJob(r row) (j Job, err error) {
 	j = Job{ID: r.get("id"), Queue: r.get("queue"), User: r.get("user")}
 	if j.ID == "" {
-		j.ID = "line-" + strconv.Itoa(r.line)
+		j.ID = fmt.Sprintf("line-%07d", r.line) // in order as a text too: ids decide between equals
 	}
 	if j.Submit, err = instant("time of submission", r.get("time of submission")); err != nil {
 		return j, err

@@ -19,10 +19,10 @@ const maxGPUs = 64
 func OpenbNodes(in io.Reader) ([]nexus.Node, Report, error) {
 	var report Report
 	t, err := openTable("list of nodes", commas(in), []column{
-		{"name", []string{"sn", "name", "node"}, true},
+		{"name", []string{"sn", "node"}, true},
 		{"cpu in thousandths", []string{"cpumilli"}, true},
 		{"memory in MiB", []string{"memorymib"}, true},
-		{"number of GPUs", []string{"gpu", "numgpu", "gpus"}, true},
+		{"number of GPUs", []string{"gpu", "gpus"}, true},
 		{"model", []string{"model", "gpumodel"}, false},
 	}, &report)
 	if err != nil {
