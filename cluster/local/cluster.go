@@ -84,7 +84,7 @@ func place(tx *store.Tx, d nexus.Placement, at time.Time) (*nexus.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Job.Phase != nexus.Pending || d.Attempt != r.Job.Attempt+1 || len(d.Seats) != 1 {
+	if r.Job.Phase != nexus.Pending || r.Job.HeldBy != "" || d.Attempt != r.Job.Attempt+1 || len(d.Seats) != 1 {
 		return nil, nil
 	}
 	r.Job.Phase, r.Job.Attempt, r.Job.Placement = nexus.Starting, d.Attempt, &d

@@ -38,6 +38,27 @@ func TestHoldAndRelease(t *testing.T) {
 	}
 }
 
+// A hold that was acknowledged counts, also against a plan that was made before it.
+func TestAHoldComesBeforeAPlan(t *testing.T) {
+	t.Parallel()
+	p, err := New(t.Context(), testOptions(t.TempDir())) // nobody plans but this test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	job := submit(t, p, "true")
+	if _, err := p.Hold(t.Context(), job.ID, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	plan := nexus.Plan{Place: []nexus.Placement{{Job: job.ID, Attempt: 1, Seats: []nexus.Seat{{Node: "here", Workers: 1}}}}}
+	if err := p.Apply(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := p.Job(t.Context(), job.ID); err != nil || v.Phase != nexus.Pending {
+		t.Errorf("it is %s, %v", v.Phase, err)
+	}
+}
+
 // A held job that is cancelled and requeued is back in line, not held.
 func TestAHeldJobIsRequeued(t *testing.T) {
 	t.Parallel()

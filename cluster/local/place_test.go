@@ -93,7 +93,7 @@ func TestControl(t *testing.T) {
 		}
 	}
 
-	if job, err := p.SetPriority(t.Context(), "waits", nexus.High); err != nil || job.Spec.Priority != nexus.High {
+	if job, err := p.SetPriority(t.Context(), "waits", nexus.Low); err != nil || job.Spec.Priority != nexus.Low {
 		t.Errorf("its priority is %v, %v", job.Spec.Priority, err)
 	}
 	if job, err := p.Cancel(t.Context(), "waits"); err != nil || job.Phase != nexus.Cancelled {
