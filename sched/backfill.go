@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
 )
 
 // claim is what a blocked job waits for. In `later` it has its seats, and its blockers have left.
@@ -27,7 +28,7 @@ func (cl claim) beginsAfter(t time.Time) bool { return !cl.start.IsZero() && !cl
 //
 // Only the first of the line keep claims; the rest are behind them anyhow, and come up as these start.
 func (c *cycle) claim(e *entry) bool {
-	if len(c.claims) >= c.policy.Heads() {
+	if len(c.claims) >= c.policy.Heads() || !c.due(e) {
 		return false
 	}
 	f := c.in(e.as)
@@ -53,6 +54,19 @@ func (c *cycle) claim(e *entry) bool {
 	}
 	c.keep(claim{entry: e, seats: seats, blockers: blockers, start: c.lastEnd(blockers)}, blockers...)
 	return true
+}
+
+// due reports whether a job may keep a claim yet. Where runs are learnt, who has not waited long has better chances in
+// the holes that open than by having GPUs kept idle for it; with ours, that is: others have no patience.
+func (c *cycle) due(e *entry) bool {
+	if c.policy.Rank != policy.ByDue || !c.outlook.Taught() || c.explains {
+		return true
+	}
+	at := policy.OverdueAt(&e.job)
+	if at.After(c.at) && (c.wake.IsZero() || at.Before(c.wake)) {
+		c.wake = at
+	}
+	return !at.After(c.at)
 }
 
 // promised reports whether a live job is stopping for somebody who waits.
@@ -83,14 +97,21 @@ func (c *cycle) compareBlockers(a, b []*entry) int {
 // its save takes; but who stops for somebody behind is looked at as before that was decided, so that a
 // decision made for those behind changes nothing for those ahead.
 func (c *cycle) end(e *entry) time.Time {
-	if e.job.Spec.MaxDuration <= 0 || e.job.Phase == nexus.Stopping && !c.promised(e) {
+	if e.job.Phase == nexus.Stopping && !c.promised(e) {
 		return time.Time{}
 	}
-	return endOf(&e.job, e.job.Started)
+	return c.endOf(&e.job, e.job.Started)
 }
 
-func endOf(j *nexus.Job, start time.Time) time.Time {
-	return start.Add(time.Duration(j.Spec.MaxDuration))
+// endOf is when an attempt that starts then has ended at the latest; zero: unknown.
+func (c *cycle) endOf(j *nexus.Job, start time.Time) time.Time {
+	switch {
+	case c.policy.Exact:
+		return start.Add(c.whole(j) - time.Duration(j.Served))
+	case j.Spec.MaxDuration > 0:
+		return start.Add(time.Duration(j.Spec.MaxDuration))
+	}
+	return time.Time{}
 }
 
 func (c *cycle) lastEnd(entries []*entry) time.Time {

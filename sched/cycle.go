@@ -25,7 +25,8 @@ type cycle struct {
 	lifted   []*entry        // live jobs taken out of `later`, because somebody waits for them to leave
 	owed     map[string]debt // by node, for all claims
 	reasons  map[*entry]nexus.Reason
-	apart    slots // the nodes on which `later` is not as `now`, or something is owed
+	stuck    *entry // the first that found nothing
+	apart    slots  // the nodes on which `later` is not as `now`, or something is owed
 	// barren, dry and robbed remember what failed where quotas decide: nobody to evict, held by quota, nothing to take
 	// back.
 	barren, robbed map[hungry]bool

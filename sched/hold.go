@@ -19,11 +19,14 @@ func (c *cycle) hold() []nexus.Hold {
 		s := &c.turns[i]
 		f := c.in(s.form)
 		shared := s.plain && s.alone != c.number && !f.odd
-		if shared && f.short != nil && s.told == f.short {
+		if shared && f.short != nil && s.told == f.short || c.policy.Strict && c.stuck != nil && s.entry.told == (nexus.Reason{Code: nexus.WaitBehind, Job: c.stuck.job.ID}) {
 			continue
 		}
 		e := s.entry
 		r, known := c.reasons[e]
+		if !known && c.policy.Strict && e != c.stuck {
+			r, known = nexus.Reason{Code: nexus.WaitBehind, Job: c.stuck.job.ID}, true
+		}
 		if !known {
 			r = c.shortfall(e)
 			r.Until = starts[e].start

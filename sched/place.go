@@ -37,10 +37,10 @@ func (c *cycle) place(e *entry) bool {
 // findInGap looks for seats among those that are kept for claims with a date, for a job that will be gone
 // by then.
 func (c *cycle) findInGap(e *entry) []nexus.Seat {
-	if e.job.Spec.MaxDuration <= 0 {
+	end := c.endOf(&e.job, c.at)
+	if end.IsZero() {
 		return nil
 	}
-	end := endOf(&e.job, c.at)
 	gap := func(_ int, cl claim) bool { return cl.beginsAfter(end) }
 	if !slices.ContainsFunc(c.claims, func(cl claim) bool { return gap(0, cl) }) {
 		return nil

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -119,12 +120,17 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			if c.passed(&line[i]) {
 				continue
 			}
+			if c.policy.Strict && c.stuck != nil {
+				break // nobody passes
+			}
 			e := line[i].entry
 			switch {
 			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.reclaim(e):
 				line[i].alone = c.number
 			case (i+1 < len(line) || p.explains) && c.claim(e): // a claim of the last stands in nobody's way
 				line[i].alone = c.number
+			default:
+				c.stuck = cmp.Or(c.stuck, e)
 			}
 		}
 		still := len(c.placed)+len(c.evicted)+len(c.undone) == 0 && !c.undoVain(&plan)
