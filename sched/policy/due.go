@@ -22,7 +22,7 @@ const (
 // where nobody says how long he runs; and everyone ages, as the key is fixed between versions of the history
 // while those of newcomers grow with the clock.
 func (o *Outlook) Due(j *nexus.Job) time.Time {
-	return j.Submitted.Add(min(stretch*o.Work(j), Patience))
+	return j.Submitted.Add(seconds(min(stretch*o.Work(j), int64(Patience/time.Second))))
 }
 
 // Overdue reports whether a job has waited out its patience at an instant. A blocked job that has is owed a claim: before that the
