@@ -87,3 +87,12 @@ func TestPatienceGrowsWithTheLine(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoWasPreemptedIsExpectedToRunTheRestOnly(t *testing.T) {
+	o, j := Look(taught()), job("a", "q", 1, 0)
+	fresh := o.Work(j)
+	j.Served = nexus.Duration(400 * 24 * time.Hour)
+	if rest := o.Work(j); rest != int64(longest/time.Second) || fresh >= rest {
+		t.Errorf("fresh %d GPU-seconds, after 400 days %d", fresh, rest)
+	}
+}

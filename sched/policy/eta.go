@@ -18,9 +18,14 @@ type Ahead struct {
 	Head time.Duration
 }
 
-// Work is how many GPU-seconds a job is expected to take: what [Outlook.Due] stretches, and what adds up to [Ahead.Work].
+// Work is how many GPU-seconds a waiting job is expected to take yet: what [Outlook.Due] stretches, and what adds up to [Ahead.Work].
 func (o *Outlook) Work(j *nexus.Job) int64 {
-	return int64(o.Mean(j, 0, longest)/time.Second) * int64(max(1, GPUs(&j.Spec)))
+	ran := time.Duration(j.Served)
+	rest := o.Mean(j, ran, ran+longest) - ran.Truncate(time.Second)
+	if rest <= 0 {
+		rest = min(ran, longest) // it outlived its kind
+	}
+	return int64(rest/time.Second) * int64(max(1, GPUs(&j.Spec)))
 }
 
 const (
