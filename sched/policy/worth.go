@@ -36,7 +36,7 @@ const (
 	gangWeight  = 0.05 // devices that stay together for a gang, against devices
 	rarity      = 1.0  // a gang seen n times counts n / (n + rarity)
 	fitDevices  = 0.02 // an empty node's devices, the largest node's
-	fitCPU      = 0.07 // an empty node's processor time, the largest node's
+	fitCPU      = 0.05 // an empty node's processor time, the largest node's
 	pseudoNeeds = 9.0  // how many devices are believed in before any job is seen
 	pseudoJobs  = 30.0 // how many jobs, each bound to a model, are believed before any is seen
 	resolution  = 512  // steps of processor time in the tables
@@ -142,7 +142,7 @@ func (w *Worth) Score(s *Site, r *Request) (int64, int) {
 		if s.GPUs[i].Free < r.Share || device >= 0 && seen(free[:i], was) {
 			continue
 		}
-		free[i] = was - partsOf(r.Share, s.GPUs[i].Total)
+		free[i] = partsOf(s.GPUs[i].Free-r.Share, s.GPUs[i].Total)
 		v := w.worth(k, left, free) - base - w.price(s, was-free[i])
 		free[i] = was
 		if v > best || v == best && was < free[device] {
