@@ -23,6 +23,7 @@ type Planner struct {
 	forms   map[shape]*form
 	queues  map[string]nexus.Queue
 	line    line
+	holders []*entry                     // those for whom seats are kept, as the line was ordered
 	turns   []spot                       // the line as it was walked last
 	waiting int                          // how many jobs wait
 	live    map[string]map[string]*entry // by node, then by job
@@ -58,6 +59,7 @@ type entry struct {
 	form  *form
 	key   time.Duration // its place in line, within its priority: less goes first
 	work  int64         // GPU-seconds that it is expected to take, while it waits
+	holds bool          // seats are kept for it
 	gone  bool          // it was replaced by how it stands now, or is over
 	told  nexus.Reason  // while it waits; Code is empty before the first
 	ahead int           // how many claims there were when its turn came
@@ -130,7 +132,7 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			}
 			e := line[i].entry
 			switch {
-			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.reclaim(e):
+			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.turn(e), c.reclaim(e):
 				line[i].alone = c.number
 			case (i+1 < len(line) || p.explains) && c.claim(e): // a claim of the last stands in nobody's way
 				line[i].alone = c.number
