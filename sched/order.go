@@ -24,7 +24,9 @@ func (c *cycle) order() []*entry {
 		}
 	}
 	if c.tree.shared {
-		c.line = slices.DeleteFunc(c.line, func(e *entry) bool { return !c.waits(e) })
+		if c.stirred {
+			c.line = slices.DeleteFunc(c.line, func(e *entry) bool { return !c.waits(e) })
+		}
 		c.line = c.merged(promised)
 		c.stirred, c.promises = false, promised
 		return c.line

@@ -31,6 +31,7 @@ type Planner struct {
 	tree  *tree
 	held  account // what each queue holds
 	users map[userAt]userHolds
+	lines map[int][]*entry // of queues, by position, as last put in order
 	use   []nexus.QueueUse
 
 	told   map[string]nexus.Reason
