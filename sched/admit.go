@@ -191,7 +191,6 @@ func (c *cycle) gpusEach(s *nexus.Spec) int {
 // number was left open, else none.
 func (c *cycle) fewerAuto(e *entry, some func(nodes, gpus int) ([]kind, shortage)) bool {
 	ask, nodes := e.job, gang(&e.job.Spec).Min
-	res := &ask.Spec.Resources
 	var free []nexus.Seat // that it would get if it were not for its queue
 	for _, name := range c.now.Names() {
 		if c.both(name, &c.room) && c.now.Node(name).State == nexus.Ready {
@@ -212,11 +211,13 @@ func (c *cycle) fewerAuto(e *entry, some func(nodes, gpus int) ([]kind, shortage
 		if len(fit) == 0 {
 			continue
 		}
+		less := ask
+		res := &less.Spec.Resources
 		res.GPUs = nexus.GPUCount{N: gpus}
-		ask.Spec.Nodes = nexus.Range{Min: nodes, Max: nodes}
-		ask.Spec.Workers = max(1, gpus, ask.Spec.Workers)
-		if e.job.Spec.Workers == 0 && res.CPU == 0 {
-			res.CPU = max(1000, min(nexus.CPU(1000*ask.Spec.Workers), cpu))
+		less.Spec.Nodes = nexus.Range{Min: nodes, Max: nodes}
+		less.Spec.Workers = max(1, gpus, ask.Spec.Workers)
+		if ask.Spec.Workers == 0 && res.CPU == 0 {
+			res.CPU = max(1000, min(nexus.CPU(1000*less.Spec.Workers), cpu))
 		}
 		if gpus == 0 {
 			res.GPUMemory = 0
@@ -226,7 +227,10 @@ func (c *cycle) fewerAuto(e *entry, some func(nodes, gpus int) ([]kind, shortage
 				res.GPUModel = append(res.GPUModel, k.models...)
 			}
 		}
-		e.ask, e.shape = &ask, shapeOf(&ask.Spec)
+		if gpus > 0 && c.find(&less, c.both) == nil { // what is free is of models that there is no quota for
+			continue
+		}
+		e.ask, e.shape = &less, shapeOf(&less.Spec)
 		return true
 	}
 	return false

@@ -25,7 +25,9 @@ func (c *cycle) reclaim(e *entry) bool {
 		return false
 	}
 	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool { return c.later.Held(v.job.ID) == nil })
+	ask, shape := e.ask, e.shape
 	seats, victims := c.takeBack(e, soon)
+	e.ask, e.shape = ask, shape // what it may have now is what its reason is about
 	if seats == nil {
 		c.robbed[key] = true
 		return false
