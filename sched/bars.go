@@ -16,10 +16,12 @@ type bars struct {
 	calm map[string]bool
 	// lost are the jobs that had seats kept for them and have no more.
 	lost map[string]bool
+	// again are those of them that got them back, which happens once.
+	again map[string]bool
 }
 
 func newBars() bars {
-	return bars{fresh: map[string]bool{}, from: map[string]string{}, calm: map[string]bool{}, lost: map[string]bool{}}
+	return bars{fresh: map[string]bool{}, from: map[string]string{}, calm: map[string]bool{}, lost: map[string]bool{}, again: map[string]bool{}}
 }
 
 // barredBy is the waiting job in whose way e would be if it started; empty if there is none (any more).

@@ -98,7 +98,7 @@ func (c *cycle) reserve() bool {
 	kept, news := map[string]nexus.Reservation{}, false
 	for _, cl := range c.claims {
 		id := cl.entry.job.ID
-		if !cl.preempts || c.bars.lost[id] {
+		if !cl.preempts || c.bars.lost[id] && !c.regains(id) {
 			continue
 		}
 		before, had := c.kept[id]
@@ -115,6 +115,18 @@ func (c *cycle) reserve() bool {
 	}
 	c.Planner.kept = kept
 	return news
+}
+
+// regains lets a job that lost its reservation in this step have one again, once, if others are asked to stop
+// for it: its queue may have come to allow more only by what was taken back since.
+func (c *cycle) regains(id string) bool {
+	forIt := len(c.stopping[id]) > 0 || slices.ContainsFunc(c.evicted, func(v nexus.Eviction) bool { return v.For == id })
+	if !forIt || c.bars.again[id] {
+		return false
+	}
+	c.bars.again[id] = true
+	delete(c.bars.lost, id)
+	return true
 }
 
 // close puts `later` back to the facts, counts evictions as taken, and brings the plan up to date.
