@@ -14,7 +14,8 @@ type line struct {
 	spots    []spot
 	come     []*entry // since it was last put in order
 	gone     []*entry
-	stirred  bool // the queues changed
+	stirred  bool   // the queues changed
+	version  uint64 // counts changes
 	promises promises
 }
 
@@ -45,11 +46,20 @@ func (l *line) compare(a, b *entry) int {
 	return policy.Compare(&a.job, &b.job, a.key, b.key, l.promises.of(&a.job))
 }
 
-func (l *line) add(e *entry) { l.come = append(l.come, e) }
+func (l *line) add(e *entry) {
+	l.version++
+	l.come = append(l.come, e)
+}
 
-func (l *line) stir() { l.stirred = true }
+func (l *line) stir() {
+	l.version++
+	l.stirred = true
+}
 
-func (l *line) drop(e *entry) { l.gone = append(l.gone, e) }
+func (l *line) drop(e *entry) {
+	l.version++
+	l.gone = append(l.gone, e)
+}
 
 // move gives a job another place, since seats are kept for it or are not any more: who is waited for goes first among
 // equals.
@@ -57,6 +67,7 @@ func (l *line) move(e *entry, holds bool) {
 	if e.holds == holds {
 		return
 	}
+	l.version++
 	l.cut(len(l.gone) > 16)
 	if i, there := l.find(e); there {
 		l.spots = slices.Delete(l.spots, i, i+1)
@@ -74,6 +85,7 @@ func (l *line) find(e *entry) (int, bool) {
 // order for all.
 func (l *line) sort(p promises, spotOf func(*entry) spot) {
 	if l.promises != p || l.stirred {
+		l.version++
 		l.cut(true)
 		for i, s := range l.spots {
 			l.spots[i] = spotOf(s.entry)

@@ -38,10 +38,12 @@ type Planner struct {
 	number     uint64 // of the cycle
 	facts      uint64 // counts changes of what the nodes are, whatever runs on them
 
-	tree  *tree
-	held  account // what each queue holds
-	users map[userAt]userHolds
-	use   []nexus.QueueUse
+	tree    *tree
+	held    account // what each queue holds
+	users   map[userAt]userHolds
+	lines   map[int][]*entry // of queues, by position, as put in order when the line was of version linesAt
+	linesAt uint64
+	use     []nexus.QueueUse
 
 	history *nexus.History
 	outlook *policy.Outlook // of the history
@@ -260,7 +262,7 @@ func (p *Planner) forget() {
 	p.index = newIndex(p.now, p.scorer)
 	p.facts++
 	p.kept = map[string]nexus.Reservation{}
-	p.turns, p.use = nil, nil
+	p.turns, p.use, p.lines, p.linesAt = nil, nil, nil, 0
 	p.history, p.outlook, p.backlog = nil, policy.Look(nil), 0
 	p.plant()
 }
