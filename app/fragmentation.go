@@ -61,6 +61,7 @@ func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
 	if err != nil {
 		return FragmentationResult{}, err
 	}
+	p.Thrift = f.Queue && cmp.Or(f.Policy, policy.Ours) == policy.Ours
 	r := &inflation{fragmentation: f, capacity: thousandthsIn(nodes), pods: pods, tick: f.progress(len(pods))}
 	r.place = sim.NewWith(time.Unix(0, 0).UTC(), sim.Options{Brisk: true, Tell: r.observe}, nodes...)
 	r.place.At(r.place.Now().Add(time.Second), r.next)
@@ -182,7 +183,7 @@ func (r *inflation) next() {
 	r.arrived++
 	r.asked += thousandthsOf(pod)
 	r.last = fmt.Sprintf("pod-%06d", r.arrived)
-	r.place.SubmitAs(r.last, "", pod.Spec(0), sim.Life{Gate: "for ever"})
+	r.place.SubmitAs(r.last, "", pod.Spec(0), sim.Life{Gate: "for ever", Saved: true})
 	r.place.At(r.place.Now().Truncate(time.Second).Add(time.Second), r.next)
 }
 

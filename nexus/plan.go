@@ -100,6 +100,7 @@ const (
 	WaitDevice   ReasonCode = "device"   // the devices that could take it are not well
 	WaitBackoff  ReasonCode = "backoff"  // it failed and waits before the next try
 	WaitPreempt  ReasonCode = "preempt"  // its seats are reserved; Job is being stopped for it
+	WaitThrift   ReasonCode = "thrift"   // a part of an idle GPU is all there is, and the last idle ones are kept whole
 	WaitQueue    ReasonCode = "queue"    // its queue does not exist (any more)
 	WaitQuota    ReasonCode = "quota"    // its queue, or the cohort, has no more for it
 	WaitUser     ReasonCode = "user_limit"

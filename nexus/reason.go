@@ -46,6 +46,8 @@ func (r Reason) clause() string {
 		return "it failed and waits before the next try, until " + r.Until.UTC().Format(time.RFC3339)
 	case WaitPreempt:
 		return fmt.Sprintf("its seats are reserved; job %s is being stopped for it", r.Job)
+	case WaitThrift:
+		return "it would take a part of an idle GPU, and the last idle ones are kept for jobs that use them whole"
 	case WaitQueue:
 		return "its queue does not exist"
 	case WaitQuota, WaitUser:

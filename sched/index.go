@@ -18,6 +18,7 @@ type index struct {
 	fleet  uint64                                               // of the ledger, when the slots were numbered
 	seen   uint64                                               // of the ledger's changes, by the rooms
 	rooms  []ledger.Room
+	idle   int // devices of which nobody has any part
 	tables map[shape]*table
 	uses   uint64
 }
@@ -61,7 +62,7 @@ func (x *index) forgetScores() { x.picker.scorer = nil }
 func (x *index) sync() {
 	if fleet := x.ledger.Fleet(); fleet != x.fleet || x.picker.scorer == nil {
 		if x.ledger.Number(); fleet != x.fleet || len(x.rooms) != len(x.ledger.Names()) {
-			x.fleet, x.seen = fleet, 0
+			x.fleet, x.seen, x.idle = fleet, 0, 0
 			x.rooms = make([]ledger.Room, len(x.ledger.Names()))
 		}
 		m := newModels(x.ledger.Names(), x.ledger.Node)
@@ -69,7 +70,35 @@ func (x *index) sync() {
 		x.picker.scorer = x.score(m, m.supply(x.ledger.Names(), x.ledger.Node))
 		clear(x.tables)
 	}
-	x.seen = x.ledger.Changed(x.seen, func(slot int) { x.ledger.RoomAt(slot, &x.rooms[slot]) })
+	x.seen = x.ledger.Changed(x.seen, func(slot int) {
+		x.idle -= idleIn(&x.rooms[slot])
+		x.ledger.RoomAt(slot, &x.rooms[slot])
+		x.idle += idleIn(&x.rooms[slot])
+	})
+}
+
+func idleIn(r *ledger.Room) (n int) {
+	for i := range r.GPUs {
+		n += bit(r.GPUs[i].Whole)
+	}
+	return n
+}
+
+// waits asks the scorer whether a share had better not open an idle device of a node.
+func (x *index) waits(slot int, s *nexus.Spec) bool {
+	w, ok := x.picker.scorer.(interface {
+		Waits(s *policy.Site, r *policy.Request, device, idle, devices int) bool
+	})
+	if !ok {
+		return false
+	}
+	x.sync()
+	_, device := x.picker.scoreOf(&x.rooms[slot], s)
+	devices := 0
+	for i := range x.rooms {
+		devices += len(x.rooms[i].GPUs)
+	}
+	return w.Waits(&x.picker.site, &x.picker.request, device, x.idle, devices)
 }
 
 // table is up to date when it is returned.

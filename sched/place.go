@@ -12,7 +12,11 @@ import (
 func (c *cycle) place(e *entry) bool {
 	e.ahead = len(c.claims)
 	f := c.in(e.as)
-	if f.full != nil || c.barredBy(e) != "" {
+	switch {
+	case f.saved:
+		c.reasons[e] = nexus.Reason{Code: nexus.WaitThrift}
+		return true
+	case f.full != nil || c.barredBy(e) != "":
 		return false
 	}
 	seats := c.find(e, c.both, &c.apart)
@@ -22,6 +26,10 @@ func (c *cycle) place(e *entry) bool {
 	if seats == nil {
 		f.full = e
 		return false
+	}
+	if c.thrift(e, seats) {
+		f.saved, c.reasons[e] = true, nexus.Reason{Code: nexus.WaitThrift}
+		return true
 	}
 	placement := nexus.Placement{Job: e.job.ID, Attempt: e.job.Attempt + 1, Seats: seats}
 	after := e.job

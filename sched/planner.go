@@ -52,6 +52,7 @@ type Planner struct {
 	gpusAt  uint64
 
 	kept   map[string]nexus.Reservation // as last told
+	moved  int                          // jobs, to make room for others
 	claims []claim                      // of the last step
 }
 
@@ -134,7 +135,7 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			}
 			e := line[i].entry
 			switch {
-			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.turn(e), c.reclaim(e):
+			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.turn(e), c.reclaim(e), c.move(e):
 				line[i].alone = c.number
 			case (i+1 < len(line) || p.explains) && c.claim(e): // a claim of the last stands in nobody's way
 				line[i].alone = c.number

@@ -31,6 +31,8 @@ type Policy struct {
 	Whole func(job string) time.Duration
 	// Exact takes the ends of running jobs from Whole.
 	Exact bool
+	// Thrift has shares wait for holes rather than open the last idle GPUs ([Worth.Waits]).
+	Thrift bool
 	// Moves is how many running jobs may be moved to make room, for every thousand that have come.
 	Moves int
 }

@@ -38,7 +38,7 @@ func (t *Tally) Figures() Figures {
 	for _, d := range t.jobs {
 		took = append(took, d.took.Seconds())
 		queued = append(queued, (d.took - d.work).Seconds())
-		slow = append(slow, d.took.Seconds()/max(d.work, leastDuration).Seconds())
+		slow = append(slow, max(1, d.took.Seconds()/max(d.work, leastDuration).Seconds()))
 	}
 	slices.Sort(took)
 	slices.Sort(queued)
