@@ -60,6 +60,9 @@ type Reservation struct {
 type Hold struct {
 	Job    string `json:"job"`
 	Reason Reason `json:"reason"`
+	// Start is when it is expected to start: told when it begins to wait for its turn, and stands until a hold of it has
+	// another one, or a reason that is not [ReasonCode.InLine].
+	Start *Estimate `json:"start,omitempty"`
 }
 
 // Reason is why a job waits: a code and the exact shortfall. It is comparable.
@@ -107,6 +110,11 @@ const (
 	WaitAfter    ReasonCode = "after" // Job, or the array of that id, has to be over first
 	WaitArray    ReasonCode = "array" // as many members of its array run as may run at once
 )
+
+// InLine reports whether a job waits for others to make room and for nothing else: then its start can be estimated.
+func (c ReasonCode) InLine() bool {
+	return c == WaitCapacity || c == WaitBehind || c == WaitPreempt
+}
 
 // Why is the whole answer to "why does my job wait?", made on demand.
 type Why struct {
