@@ -124,9 +124,11 @@ type Why struct {
 	Sentence string `json:"sentence"`
 	// Position is the job's place in line, from 1; 0 when it does not wait.
 	Position int `json:"position,omitempty"`
-	// Start is when it is expected to start; zero: that cannot be known.
+	// Start is when it starts at the latest, as those ahead of it have said when they end; zero: nobody has.
 	Start time.Time `json:"start,omitzero"`
-	Fix   *Fix      `json:"fix,omitempty"`
+	// Expected is when it will start, as far as can be told; nil: it does not wait for its turn.
+	Expected *Estimate `json:"expected,omitempty"`
+	Fix      *Fix      `json:"fix,omitempty"`
 	// Notes are what its past teaches: that it asks for more than its file, what it used of what it asked for.
 	Notes []string `json:"notes,omitempty"`
 }

@@ -24,6 +24,20 @@ func (c *cycle) foresee(a *ahead, i int, before nexus.Reason) *nexus.Estimate {
 	return &start
 }
 
+// within is an estimate that is not later than the date that a reason promises.
+func within(e *nexus.Estimate, r nexus.Reason) *nexus.Estimate {
+	if e == nil || r.Until.IsZero() {
+		return e
+	}
+	bound := *e
+	for _, t := range []*time.Time{&bound.Low, &bound.Median, &bound.High} {
+		if t.After(r.Until) {
+			*t = r.Until
+		}
+	}
+	return &bound
+}
+
 // headFor is how long the first in line of those who ask for as many GPUs as one at a place in it has waited.
 func (c *cycle) headFor(a *ahead, i int) time.Duration {
 	gpus := policy.GPUs(&c.turns[i].form.spec)

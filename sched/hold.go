@@ -30,7 +30,9 @@ func (c *cycle) hold() []nexus.Hold {
 		}
 		if !known {
 			r = c.shortfall(e)
-			r.Until = starts[e].start
+			if cl := starts[e]; !cl.start.IsZero() && c.due(e) { // else others may pass, and the date is no promise
+				r.Until = cl.start
+			}
 			c.tellNarrowed(e, &r)
 		}
 		if s.told = nil; shared && !known {
