@@ -60,8 +60,10 @@ func correct(correction int64, missed bool) int64 {
 	} else {
 		correction += pace
 	}
-	return min(max(correction, -95_000), 100_000)
+	return clamp(correction)
 }
+
+func clamp(correction int64) int64 { return min(max(correction, -95_000), 100_000) }
 
 // pace is how fast the ends move: ten misses in a row move one by 9 thousandths.
 const pace = 100
