@@ -123,7 +123,7 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 	p.observe(d, at)
 	p.settle()
 	plan, kept := nexus.Plan{Version: p.version, At: p.at}, p.kept
-	bars := newBars()
+	bars, reranked := newBars(), p.rerank()
 	for {
 		c := newCycle(p, bars)
 		line := c.order()
@@ -149,6 +149,8 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			plan.Hold, plan.Wake = c.hold(), c.wake
 			c.close(&plan)
 			plan.Reserve = changed(kept, p.kept)
+			plan.Evict = append(plan.Evict, reranked...)
+			plan.Wake = p.crossing(plan.Wake)
 			return plan
 		}
 		c.close(&plan)
