@@ -114,8 +114,9 @@ type JobView struct {
 	// Reason is why a Pending job waits; its Sentence is in words.
 	Reason   *nexus.Reason `json:"reason,omitempty"`
 	Sentence string        `json:"sentence,omitempty"`
-	// ETA is when it is expected to start; zero: unknown.
-	ETA time.Time `json:"eta,omitzero"`
+	// ETA is when it is expected to start; zero: unknown. Expected says how surely.
+	ETA      time.Time       `json:"eta,omitzero"`
+	Expected *nexus.Estimate `json:"expected,omitempty"`
 	// Status is the living attempt's, as its agent last told it.
 	Status *nexus.Status `json:"status,omitempty"`
 	// Progress is rank by rank, as step() last told it; empty when the script never called it.

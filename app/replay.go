@@ -213,17 +213,8 @@ func (r *replay) observe(h sim.Happening) {
 }
 
 // estimate notes when a job that is held is expected to start.
-func (r *replay) estimate(h nexus.Hold, at time.Time) {
-	if e, ok := estimateOf(h.Reason); ok {
-		r.tally.Estimated(h.Job, at, e)
+func (r *replay) estimate(h nexus.Hold) {
+	if h.Start != nil {
+		r.tally.Estimated(h.Job, h.Start.At, score.Estimate{Low: h.Start.Low, Median: h.Start.Median, High: h.Start.High})
 	}
-}
-
-// estimateOf is when a job is expected to start by what the planner said of it. A date that only bounds the start is no
-// interval: then all three are that date.
-func estimateOf(reason nexus.Reason) (score.Estimate, bool) {
-	if reason.Until.IsZero() || reason.Code == nexus.WaitBackoff {
-		return score.Estimate{}, false
-	}
-	return score.Estimate{Low: reason.Until, Median: reason.Until, High: reason.Until}, true
 }

@@ -82,7 +82,7 @@ type watcher struct {
 	cycles int
 	took   time.Duration
 	holds  map[string]nexus.Reason // last told, of the jobs that wait
-	held   func(h nexus.Hold, at time.Time)
+	held   func(h nexus.Hold)
 	// finished is closed when all is done: the engine may turn on a little, which is nobody's business.
 	finished chan struct{}
 }
@@ -105,7 +105,7 @@ func (w *watcher) Observe(c nexus.Cycle, _ func() nexus.Snapshot) {
 	for _, h := range c.Plan.Hold {
 		w.holds[h.Job] = h.Reason
 		if w.held != nil {
-			w.held(h, c.Plan.At)
+			w.held(h)
 		}
 	}
 }

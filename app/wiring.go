@@ -102,5 +102,8 @@ func (e explained) explain(ctx context.Context, v *api.JobView) {
 	if why.Reason.Code != "" {
 		v.Reason = &why.Reason
 	}
-	v.Sentence, v.ETA = why.Sentence, why.Start
+	v.Sentence, v.ETA, v.Expected = why.Sentence, why.Start, why.Expected
+	if why.Expected != nil {
+		v.ETA = why.Expected.Median
+	}
 }

@@ -123,7 +123,7 @@ func (p *program) printJobs(jobs []api.JobView, f api.Filter, single bool) error
 	for i, line := range lines {
 		j := line.JobView
 		rows[i] = []string{line.title, string(j.Spec.Type), j.Spec.Priority.String(), string(j.Phase),
-			gpusOf(j.Job), memoryOf(j.Job), reasonOf(j), eta(j.ETA, time.Now())}
+			gpusOf(j.Job), memoryOf(j.Job), reasonOf(j), etaOf(j, time.Now())}
 		if wide {
 			rows[i] = append(rows[i], line.id, j.User, j.Spec.Queue, strconv.Itoa(j.Attempt),
 				fmt.Sprintf("%d/%d", j.RestartsUsed, j.Spec.Restart.Max), progressOf(j))
@@ -239,6 +239,14 @@ func standing(j api.JobView) string {
 		return j.Result.Message
 	}
 	return ""
+}
+
+// etaOf is when a job that waits is expected to start: the earliest and the latest in eighty of a hundred cases.
+func etaOf(j api.JobView, now time.Time) string {
+	if j.Expected == nil {
+		return eta(j.ETA, now)
+	}
+	return j.Expected.Range(now)
 }
 
 // progressOf is how far the slowest rank is.

@@ -114,7 +114,11 @@ func waiting(view api.JobView) string {
 		return ""
 	}
 	text := ": it waits: " + clean(view.Sentence)
-	if when := eta(view.ETA, time.Now()); when != "" {
+	when := eta(view.ETA, time.Now())
+	if view.Expected != nil {
+		when = view.Expected.Sentence(time.Now())
+	}
+	if when != "" {
 		text += " (expected to start " + when + ")"
 	}
 	return text

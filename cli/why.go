@@ -43,6 +43,8 @@ func (p *program) printWhy(why nexus.Why) error {
 		fmt.Fprintf(p.out, "position in line: %d\n", why.Position)
 	}
 	switch {
+	case why.Expected != nil:
+		fmt.Fprintf(p.out, "expected to start: %s\n", why.Expected.Sentence(time.Now()))
 	case !why.Start.IsZero():
 		fmt.Fprintf(p.out, "expected to start: %s\n", eta(why.Start, time.Now()))
 	case why.Phase == nexus.Pending:

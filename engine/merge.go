@@ -11,12 +11,15 @@ func merge(a, b nexus.Delta) nexus.Delta {
 	if b.Full || a.Empty() {
 		return b
 	}
-	m := nexus.Delta{Version: b.Version, Full: a.Full, Queues: a.Queues, Use: a.Use}
+	m := nexus.Delta{Version: b.Version, Full: a.Full, Queues: a.Queues, Use: a.Use, History: a.History}
 	if b.Queues != nil {
 		m.Queues = b.Queues
 	}
 	if b.Use != nil {
 		m.Use = b.Use
+	}
+	if b.History != nil {
+		m.History = b.History
 	}
 	m.Jobs, m.GoneJobs = overlay(a.Jobs, b.Jobs, a.GoneJobs, b.GoneJobs, func(j nexus.Job) string { return j.ID })
 	m.Nodes, m.GoneNodes = overlay(a.Nodes, b.Nodes, a.GoneNodes, b.GoneNodes, func(n nexus.Node) string { return n.Name })

@@ -1,6 +1,7 @@
 package nexus
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -68,4 +69,36 @@ type Estimate struct {
 	High   time.Time `json:"high"`
 	// Plain is the wait before what was learnt of waits corrected it: the actual wait is compared with it.
 	Plain Duration `json:"plain"`
+}
+
+// Sentence says the estimate for people who read it at an instant: "in about 40 min (80 %: 10 min to 2 h)".
+func (e Estimate) Sentence(now time.Time) string {
+	text := "in about " + roughly(e.Median.Sub(now))
+	if e.Median.Sub(now) < time.Minute {
+		text = "any moment now"
+	}
+	return fmt.Sprintf("%s (80 %%: %s)", text, e.Range(now))
+}
+
+// Range is the interval of an estimate for people who read it at an instant: "10 min to 2 h".
+func (e Estimate) Range(now time.Time) string {
+	low, high := roughly(e.Low.Sub(now)), roughly(e.High.Sub(now))
+	if low == high {
+		return low
+	}
+	return low + " to " + high
+}
+
+// roughly is a length of time in one unit, as nobody wants to read more of a guess.
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return "now"
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+	case d < 2*day:
+		return fmt.Sprintf("%d h", d.Round(time.Hour)/time.Hour)
+	}
+	return fmt.Sprintf("%d days", d.Round(day)/day)
 }

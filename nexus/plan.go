@@ -60,6 +60,9 @@ type Reservation struct {
 type Hold struct {
 	Job    string `json:"job"`
 	Reason Reason `json:"reason"`
+	// Start is when it is expected to start: told when it begins to wait for its turn, and stands until a hold of it has
+	// another one, or a reason that is not [ReasonCode.InLine].
+	Start *Estimate `json:"start,omitempty"`
 }
 
 // Reason is why a job waits: a code and the exact shortfall. It is comparable.
@@ -109,6 +112,11 @@ const (
 	WaitArray    ReasonCode = "array" // as many members of its array run as may run at once
 )
 
+// InLine reports whether a job waits for others to make room and for nothing else: then its start can be estimated.
+func (c ReasonCode) InLine() bool {
+	return c == WaitCapacity || c == WaitBehind || c == WaitPreempt
+}
+
 // Why is the whole answer to "why does my job wait?", made on demand.
 type Why struct {
 	Job      string `json:"job"`
@@ -117,9 +125,11 @@ type Why struct {
 	Sentence string `json:"sentence"`
 	// Position is the job's place in line, from 1; 0 when it does not wait.
 	Position int `json:"position,omitempty"`
-	// Start is when it is expected to start; zero: that cannot be known.
+	// Start is when it starts at the latest, as those ahead of it have said when they end; zero: nobody has.
 	Start time.Time `json:"start,omitzero"`
-	Fix   *Fix      `json:"fix,omitempty"`
+	// Expected is when it will start, as far as can be told; nil: it does not wait for its turn.
+	Expected *Estimate `json:"expected,omitempty"`
+	Fix      *Fix      `json:"fix,omitempty"`
 	// Notes are what its past teaches: that it asks for more than its file, what it used of what it asked for.
 	Notes []string `json:"notes,omitempty"`
 }

@@ -28,7 +28,7 @@ func (cl claim) beginsAfter(t time.Time) bool { return !cl.start.IsZero() && !cl
 //
 // Only the first of the line keep claims; the rest are behind them anyhow, and come up as these start.
 func (c *cycle) claim(e *entry) bool {
-	if len(c.claims) >= c.policy.Heads() || !c.due(e) {
+	if len(c.claims) >= c.policy.Heads() || !(c.due(e) || c.explains) {
 		return false
 	}
 	f := c.in(e.as)
@@ -59,7 +59,7 @@ func (c *cycle) claim(e *entry) bool {
 // due reports whether a job may keep a claim yet. Where runs are learnt, who has not waited long has better chances in
 // the holes that open than by having GPUs kept idle for it; with ours, that is: others have no patience.
 func (c *cycle) due(e *entry) bool {
-	if c.policy.Rank != policy.ByDue || !c.outlook.Taught() || c.explains {
+	if c.policy.Rank != policy.ByDue || !c.outlook.Taught() {
 		return true
 	}
 	at := c.outlook.OverdueAt(&e.job)

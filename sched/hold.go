@@ -11,7 +11,7 @@ import (
 // hold tells everyone who is left why it waits, where that is news.
 func (c *cycle) hold() []nexus.Hold {
 	var news []nexus.Hold
-	starts := map[*entry]claim{}
+	starts, ahead := map[*entry]claim{}, ahead{}
 	for _, cl := range c.claims {
 		starts[cl.entry] = cl
 	}
@@ -20,6 +20,7 @@ func (c *cycle) hold() []nexus.Hold {
 		f := c.in(s.form)
 		shared := s.plain && s.alone != c.number && !f.odd
 		if shared && f.short != nil && s.told == f.short || c.policy.Strict && c.stuck != nil && s.entry.told == (nexus.Reason{Code: nexus.WaitBehind, Job: c.stuck.job.ID}) {
+			ahead.work += s.work
 			continue
 		}
 		e := s.entry
@@ -29,15 +30,20 @@ func (c *cycle) hold() []nexus.Hold {
 		}
 		if !known {
 			r = c.shortfall(e)
-			r.Until = starts[e].start
+			if cl := starts[e]; !cl.start.IsZero() && c.due(e) { // else others may pass, and the date is no promise
+				r.Until = cl.start
+			}
 			c.tellNarrowed(e, &r)
 		}
 		if s.told = nil; shared && !known {
 			s.told = f.short
 		}
-		if e.told != r {
+		if r.Code.InLine() {
+			ahead.work += s.work
+		}
+		if before := e.told; before != r {
 			e.told = r
-			news = append(news, nexus.Hold{Job: e.job.ID, Reason: r})
+			news = append(news, nexus.Hold{Job: e.job.ID, Reason: r, Start: c.foresee(&ahead, i, before)})
 		}
 	}
 	slices.SortFunc(news, func(a, b nexus.Hold) int { return cmp.Compare(a.Job, b.Job) })

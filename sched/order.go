@@ -25,6 +25,7 @@ type spot struct {
 	form     *form
 	told     *nexus.Reason // the form's reason, where that is what the job was told
 	priority nexus.Priority
+	work     int64  // GPU-seconds that it is expected to take
 	plain    bool   // nothing but its form and its priority decides about it
 	alone    uint64 // the cycle in which it was decided about it alone
 }
@@ -136,7 +137,7 @@ func (l *line) merge(spotOf func(*entry) spot) {
 func (c *cycle) spotOf(e *entry) spot {
 	j := &e.job
 	return spot{
-		entry: e, form: e.form, priority: j.Spec.Priority,
+		entry: e, form: e.form, priority: j.Spec.Priority, work: e.work,
 		plain: !(c.anySlicing() && j.Served > 0) && c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && j.HeldBy == "" && len(j.After) == 0 && j.Member == nil,
 	}
 }

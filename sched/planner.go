@@ -50,6 +50,8 @@ type Planner struct {
 	backlog int64           // GPU-seconds that those who wait are expected to take
 	gpus    int             // of the fleet, when its facts were gpusAt
 	gpusAt  uint64
+	ready   int // of the fleet's GPUs, those of Ready nodes, when its facts were readyAt
+	readyAt uint64
 
 	kept   map[string]nexus.Reservation // as last told
 	moved  int                          // jobs, to make room for others

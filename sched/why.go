@@ -14,7 +14,8 @@ type Explainer struct {
 	policy    policy.Policy
 	jobs      map[string]*nexus.Job
 	reasons   map[string]nexus.Reason
-	starts    map[string]time.Time
+	starts    map[string]time.Time // of who keeps a claim, or would: see [claim]
+	expected  map[string]*nexus.Estimate
 	positions map[string]int
 	places    map[string]bool
 }
@@ -23,7 +24,7 @@ type Explainer struct {
 func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 	x := &Explainer{
 		snapshot: s, policy: p, jobs: make(map[string]*nexus.Job, len(s.Jobs)), reasons: map[string]nexus.Reason{},
-		starts: map[string]time.Time{}, positions: map[string]int{}, places: map[string]bool{},
+		starts: map[string]time.Time{}, expected: map[string]*nexus.Estimate{}, positions: map[string]int{}, places: map[string]bool{},
 	}
 	for i := range s.Jobs {
 		x.jobs[s.Jobs[i].ID] = &s.Jobs[i]
@@ -36,6 +37,7 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 	}
 	for _, h := range plan.Hold {
 		x.reasons[h.Job] = h.Reason
+		x.expected[h.Job] = within(h.Start, h.Reason)
 	}
 	for _, cl := range planner.claims {
 		x.starts[cl.entry.job.ID] = cl.start
@@ -90,7 +92,10 @@ func (x *Explainer) Brief(job string) (nexus.Why, error) {
 		w.Sentence = "it does not wait any more: it is about to start"
 		return w, nil
 	}
-	w.Reason, w.Position, w.Start = x.reasons[job], x.positions[job], x.starts[job]
+	w.Reason, w.Position, w.Expected = x.reasons[job], x.positions[job], x.expected[job]
+	if w.Reason.Code.InLine() {
+		w.Start = w.Reason.Until
+	}
 	w.Sentence = x.named(j, w.Reason).Sentence()
 	return w, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"ainexus.io/cluster/local/store"
 	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
 )
 
 // Changes blocks until something changed since the last call and returns it: everything there is at first, then each
@@ -31,6 +32,7 @@ func (p *Place) Apply(ctx context.Context, plan nexus.Plan) error {
 	}
 	var named []string
 	var started []nexus.Job
+	starts := p.view.expected(plan.Place)
 	for _, d := range plan.Place {
 		named = append(named, d.Job)
 	}
@@ -64,9 +66,13 @@ func (p *Place) Apply(ctx context.Context, plan nexus.Plan) error {
 	if err != nil {
 		return fmt.Errorf("recording a plan: %w", err)
 	}
-	if p.opts.Tally != nil {
-		for _, job := range started {
-			p.opts.Tally.Started(job, at.Sub(job.Submitted))
+	for i := range started {
+		job := &started[i]
+		if e, ok := starts[job.ID]; ok {
+			p.learn(func(l *policy.Learner) { l.Started(job, e) })
+		}
+		if p.opts.Tally != nil {
+			p.opts.Tally.Started(*job, at.Sub(job.Submitted))
 		}
 	}
 	return nil

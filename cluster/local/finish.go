@@ -12,6 +12,7 @@ import (
 	"ainexus.io/cluster/local/store"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
+	"ainexus.io/sched/policy"
 )
 
 // finish ends an attempt whose agent is gone: whatever is left of it is killed, and only when nothing is, the result
@@ -70,6 +71,9 @@ func (p *Place) conclude(ctx context.Context, id string, n int, left leftBehind)
 		}
 		was = r.Job
 		text := end(r, left)
+		if r.Job.Phase == nexus.Pending {
+			r.Job.Served += nexus.Duration(max(0, left.at.Sub(was.Started)))
+		}
 		is = r.Job
 		return text, nil
 	}, func(tx *store.Tx) (err error) {
@@ -79,6 +83,7 @@ func (p *Place) conclude(ctx context.Context, id string, n int, left leftBehind)
 	p.opts.passed("concluded")
 	if err == nil {
 		p.view.setUse(use)
+		p.learn(func(l *policy.Learner) { l.Over(&is) })
 	}
 	if err == nil && p.opts.Tally != nil {
 		p.opts.Tally.Ended(is, is.Result.Cause, is.RestartsUsed-was.RestartsUsed)

@@ -97,6 +97,7 @@ type Place struct {
 	news    *news
 	dirs    *dirs
 	devices *devices
+	lessons *lessons
 	slots   chan struct{} // one per agent that is being started
 	history chan struct{} // cap 1: jobs have ended since the last look
 
@@ -126,7 +127,7 @@ func New(ctx context.Context, opts Options) (*Place, error) {
 		return nil, err
 	}
 	p := &Place{
-		opts: opts, log: opts.Log.With("component", "local"), lock: lock, news: newNews(),
+		opts: opts, log: opts.Log.With("component", "local"), lock: lock, news: newNews(), lessons: newLessons(),
 		slots: make(chan struct{}, opts.Starts), history: make(chan struct{}, 1),
 		minders: map[string]*minder{}, secrets: map[string]map[string]string{}, peaks: map[string]nexus.MiB{},
 	}
@@ -168,6 +169,9 @@ func (p *Place) open(ctx context.Context) error {
 	if err := p.readQueues(ctx); err != nil {
 		return err
 	}
+	if err := p.readLessons(ctx); err != nil {
+		return err
+	}
 	p.dirs, err = newDirs(p.log)
 	return err
 }
@@ -180,6 +184,7 @@ func (p *Place) Start() {
 	}
 	p.working.Go(func() { p.watchDevices(p.ctx) })
 	p.working.Go(func() { p.forget(p.ctx) })
+	p.working.Go(func() { p.keepLessons(p.ctx) })
 	p.ended()
 }
 

@@ -14,6 +14,7 @@ import (
 	"ainexus.io/cluster/local/store"
 	"ainexus.io/nexus"
 	"ainexus.io/sched"
+	"ainexus.io/sched/policy"
 )
 
 // Submit makes a job durable and returns it, or the first member of an array. A job that could never start here is
@@ -68,8 +69,14 @@ func (p *Place) Submit(ctx context.Context, s api.Submission) (nexus.Job, error)
 		for _, r := range records {
 			p.dropSecrets(r.Job.ID)
 		}
+		return given, err
 	}
-	return given, err
+	p.learn(func(l *policy.Learner) {
+		for i := range records {
+			l.Arrived(&records[i].Job.Spec)
+		}
+	})
+	return given, nil
 }
 
 // Draft is the job that a submit would make, or the first member of its array. Nothing is stored.

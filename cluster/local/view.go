@@ -17,12 +17,15 @@ type view struct {
 	node    nexus.Node
 	live    map[string]store.Record
 	holds   map[string]nexus.Reason
+	starts  map[string]nexus.Estimate // as first told, of those who wait for their turn
 	counts  map[nexus.Phase]int
 	version uint64
 	told    bool            // a full delta was given
 	jobs    map[string]bool // ids to be told
 	queues  []nexus.Queue   // by name
 	uses    map[userOf]nexus.QueueUse
+	history *nexus.History
+	taught  bool          // the history is to be told
 	planted bool          // the queues are to be told
 	used    bool          // the uses are to be told
 	nodes   bool          // the node is to be told
@@ -30,7 +33,7 @@ type view struct {
 }
 
 func newView(node nexus.Node, live []store.Record, counts map[nexus.Phase]int) *view {
-	v := &view{node: node, live: make(map[string]store.Record, len(live)), holds: map[string]nexus.Reason{}, counts: counts,
+	v := &view{node: node, live: make(map[string]store.Record, len(live)), holds: map[string]nexus.Reason{}, starts: map[string]nexus.Estimate{}, counts: counts,
 		jobs: map[string]bool{}, uses: map[userOf]nexus.QueueUse{}, bell: make(chan struct{}, 1)}
 	for _, r := range live {
 		v.live[r.Job.ID] = r
@@ -52,6 +55,7 @@ func (v *view) follow(records []store.Record) {
 		v.jobs[id] = true
 		if phase != nexus.Pending {
 			delete(v.holds, id)
+			delete(v.starts, id)
 		}
 		if phase.Over() {
 			delete(v.live, id)
@@ -98,8 +102,38 @@ func (v *view) hold(holds []nexus.Hold) (changed []nexus.Hold) {
 			changed = append(changed, h)
 		}
 		v.holds[h.Job] = h.Reason
+		switch {
+		case h.Start != nil:
+			v.starts[h.Job] = *h.Start
+		case !h.Reason.Code.InLine():
+			delete(v.starts, h.Job)
+		}
 	}
 	return changed
+}
+
+// expected gives what was foretold of jobs that are about to start.
+func (v *view) expected(placed []nexus.Placement) map[string]nexus.Estimate {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	starts := map[string]nexus.Estimate{}
+	for _, d := range placed {
+		if e, ok := v.starts[d.Job]; ok {
+			starts[d.Job] = e
+		}
+	}
+	return starts
+}
+
+// setHistory replaces what past jobs taught and has it told.
+func (v *view) setHistory(h *nexus.History) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.history != nil && v.history.Version > h.Version { // two learnt at once
+		return
+	}
+	v.history, v.taught = h, true
+	v.ring()
 }
 
 func (v *view) ring() {
@@ -113,7 +147,7 @@ func (v *view) ring() {
 func (v *view) delta() (d nexus.Delta, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.told && len(v.jobs) == 0 && !v.nodes && !v.planted && !v.used {
+	if v.told && len(v.jobs) == 0 && !v.nodes && !v.planted && !v.used && !v.taught {
 		return nexus.Delta{Version: v.version}, false
 	}
 	v.version++
@@ -143,7 +177,10 @@ func (v *view) delta() (d nexus.Delta, ok bool) {
 	if v.used {
 		d.Use = v.listUses()
 	}
-	v.told, v.nodes, v.planted, v.used = true, false, false, false
+	if v.taught {
+		d.History = v.history
+	}
+	v.told, v.nodes, v.planted, v.used, v.taught = true, false, false, false, false
 	clear(v.jobs)
 	return d, true
 }

@@ -15,6 +15,11 @@ func (s *Sim) Apply(ctx context.Context, plan nexus.Plan) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, h := range plan.Hold {
+		if j := s.jobs[h.Job]; j != nil && (h.Start != nil || !h.Reason.Code.InLine()) {
+			j.start = h.Start
+		}
+	}
 	for _, v := range plan.Evict {
 		j := s.jobs[v.Job]
 		if j == nil {

@@ -109,6 +109,10 @@ func (s *Sim) Kill(id string) {
 func (s *Sim) start(j *imagined, p nexus.Placement) {
 	j.job.Phase, j.job.Attempt, j.job.Placement, j.job.Started = nexus.Starting, p.Attempt, &p, s.instant
 	j.job.NotBefore = time.Time{}
+	if j.start != nil {
+		s.learner.Started(&j.job, *j.start)
+		j.start = nil
+	}
 	s.enter(j)
 	s.tell(Began, j, "")
 	if s.options.Brisk {

@@ -27,11 +27,12 @@ type Life struct {
 type imagined struct {
 	job    nexus.Job
 	life   Life
-	done   time.Duration // work saved
-	redo   time.Duration // what the attempt has to do before it goes on
-	began  time.Time     // of Running
-	lost   bool          // an attempt of it was lost with a node
-	ending int           // counts endings, so that events of a past attempt are void
+	done   time.Duration   // work saved
+	redo   time.Duration   // what the attempt has to do before it goes on
+	began  time.Time       // of Running
+	start  *nexus.Estimate // made when it began to wait for its turn; nil: it does not
+	lost   bool            // an attempt of it was lost with a node
+	ending int             // counts endings, so that events of a past attempt are void
 }
 
 // backoffs between attempts that failed by themselves: doubled each time.

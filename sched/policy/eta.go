@@ -40,7 +40,7 @@ const (
 // open sooner - was learnt from waits that are over, and the interval is the middle 80 % of those.
 func (o *Outlook) Start(j *nexus.Job, a Ahead, at time.Time) nexus.Estimate {
 	plain := least + seconds(min(a.Work/int64(max(1, a.GPUs)), int64(never/time.Second))) + min(a.Head, never)
-	s := o.waits(waitKinds(j, plain))
+	s := o.waits(waitOf(j, plain))
 	wait := func(thousandths int64) time.Time {
 		return at.Add(seconds(min(int64(plain/time.Second)*s.quantile(thousandths, 0)/1000, int64(never/time.Second))))
 	}
@@ -60,8 +60,10 @@ func correct(correction int64, missed bool) int64 {
 	} else {
 		correction += pace
 	}
-	return min(max(correction, -95_000), 100_000)
+	return clamp(correction)
 }
+
+func clamp(correction int64) int64 { return min(max(correction, -95_000), 100_000) }
 
 // pace is how fast the ends move: ten misses in a row move one by 9 thousandths.
 const pace = 100
@@ -73,28 +75,38 @@ func LearnStart(h *nexus.History, j *nexus.Job, e nexus.Estimate, started time.T
 		return
 	}
 	times := int64(started.Sub(e.At) * 1000 / max(1, time.Duration(e.Plain)))
-	for _, kind := range waitKinds(j, time.Duration(e.Plain)) {
+	for _, kind := range waitOf(j, time.Duration(e.Plain)).kinds() {
 		h.Waits = fold(h.Waits, kind, times, waitMemory, started)
 	}
 	h.Early, h.Late = correct(h.Early, started.Before(e.Low)), correct(h.Late, started.After(e.High))
 	h.Version++
 }
 
-// waitKinds are the kinds of a wait, the narrowest first: how many GPUs and how long a plain wait, within a factor of four.
-func waitKinds(j *nexus.Job, plain time.Duration) []string {
-	gpus := strconv.Itoa(GPUs(&j.Spec))
-	long := strconv.Itoa(bits.Len64(uint64(plain/time.Second)) / 2)
-	return []string{"gpus/" + gpus + "/" + long, "gpus/" + gpus, "all"}
+// wait is a kind of wait: how many GPUs are asked for, and how long the plain wait is, within a factor of four.
+type wait struct{ gpus, long int }
+
+func waitOf(j *nexus.Job, plain time.Duration) wait {
+	return wait{GPUs(&j.Spec), bits.Len64(uint64(plain/time.Second)) / 2}
+}
+
+// kinds names the kinds that such a wait is of, the narrowest first.
+func (w wait) kinds() []string {
+	gpus := strconv.Itoa(w.gpus)
+	return []string{"gpus/" + gpus + "/" + strconv.Itoa(w.long), "gpus/" + gpus, "all"}
 }
 
 // waits is the spread of waits of a kind.
-func (o *Outlook) waits(kinds []string) *spread {
-	s := anyWait()
+func (o *Outlook) waits(w wait) *spread {
+	if s := o.delays[w]; s != nil {
+		return s
+	}
+	s, kinds := anyWait(), w.kinds()
 	for i := len(kinds) - 1; i >= 0; i-- {
 		if n, ok := find(o.history.Waits, kinds[i]); ok {
 			s = blend(&o.history.Waits[n], s, trust)
 		}
 	}
+	o.delays[w] = s
 	return s
 }
 

@@ -59,6 +59,9 @@ func TestEstimatesAreInOrderAndHistoriesBounded(t *testing.T) {
 			}
 			LearnStart(&h, j, e, e.At.Add(time.Duration(rapid.Int64Range(0, 1<<55).Draw(t, "wait"))))
 		}
+		if err := CheckHistory(&h); err != nil {
+			t.Fatalf("%v: %+v", err, h)
+		}
 		if len(h.Waits) > kinds || h.Early < -95_000 || h.Late > 100_000 {
 			t.Fatalf("%d kinds, %d, %d", len(h.Waits), h.Early, h.Late)
 		}

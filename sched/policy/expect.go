@@ -14,6 +14,7 @@ type Outlook struct {
 
 	history *nexus.History
 	spreads map[string]*spread
+	delays  map[wait]*spread
 }
 
 // Look makes the outlook of a history; nil is the history of a place where nothing has ended yet.
@@ -21,7 +22,7 @@ func Look(h *nexus.History) *Outlook {
 	if h == nil {
 		h = &nexus.History{}
 	}
-	return &Outlook{Patience: Patience, history: h, spreads: map[string]*spread{}}
+	return &Outlook{Patience: Patience, history: h, spreads: map[string]*spread{}, delays: map[wait]*spread{}}
 }
 
 // Version is that of the history.

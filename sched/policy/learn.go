@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,4 +82,39 @@ func fold(sketches []nexus.Sketch, kind string, size, memory int64, at time.Time
 
 func find(sketches []nexus.Sketch, kind string) (int, bool) {
 	return slices.BinarySearchFunc(sketches, kind, func(s nexus.Sketch, kind string) int { return cmp.Compare(s.Kind, kind) })
+}
+
+// CheckHistory says what is wrong with a history that comes from outside; nil: it is one that may be learnt on.
+func CheckHistory(h *nexus.History) error {
+	for _, sketches := range [][]nexus.Sketch{h.Runs, h.Waits} {
+		if len(sketches) > kinds {
+			return fmt.Errorf("%d kinds of jobs are more than %d", len(sketches), kinds)
+		}
+		for i := range sketches {
+			s := &sketches[i]
+			if i > 0 && sketches[i-1].Kind >= s.Kind {
+				return fmt.Errorf("the kind %q is not in order", s.Kind)
+			}
+			if s.From < 0 || s.From > buckets || len(s.Counts) > buckets-s.From || wrong(s.Counts...) {
+				return fmt.Errorf("the counts of the kind %q are none", s.Kind)
+			}
+		}
+	}
+	if len(h.Mix.Kept) > mixSize || wrong(h.Mix.Seen, h.Mix.Told) {
+		return fmt.Errorf("the mix of %d requests is none", len(h.Mix.Kept))
+	}
+	for i := range h.Mix.Kept {
+		if k := &h.Mix.Kept[i]; wrong(k.Count, int64(k.GPUs), int64(k.CPU), int64(k.Memory), int64(k.Share)) {
+			return fmt.Errorf("a request of the mix is none: %+v", *k)
+		}
+	}
+	if h.Early != clamp(h.Early) || h.Late != clamp(h.Late) {
+		return fmt.Errorf("the corrections %d and %d are none", h.Early, h.Late)
+	}
+	return nil
+}
+
+// wrong reports whether any of these is less or more than can have been counted.
+func wrong(counts ...int64) bool {
+	return slices.ContainsFunc(counts, func(n int64) bool { return n < 0 || n > 1<<48 })
 }

@@ -92,6 +92,9 @@ func TestHistoryIsBoundedOrderedAndSaysTheSameTwice(t *testing.T) {
 		if twice, _ := json.Marshal(again); string(twice) != string(text) {
 			t.Fatalf("not the same twice")
 		}
+		if err := CheckHistory(&h); err != nil {
+			t.Fatal(err)
+		}
 		o := Look(&h)
 		for _, j := range jobs {
 			ran := time.Duration(rapid.Int64Range(0, 1<<55).Draw(t, "so far"))

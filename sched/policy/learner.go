@@ -36,6 +36,10 @@ func (l *Learner) Over(j *nexus.Job) {
 	l.due = l.due || l.ends >= often
 }
 
+// Started learns how long a job had to wait for its start, against the estimate that was made when it began to. A place
+// where nobody ends for long has no news from it: what jobs run is what tells how long others wait.
+func (l *Learner) Started(j *nexus.Job, e nexus.Estimate) { LearnStart(&l.History, j, e, j.Started) }
+
 // News is the history, if it is worth telling; else nil.
 func (l *Learner) News() *nexus.History {
 	if !l.due {

@@ -79,12 +79,23 @@ function reason(job) {
   return job.status && job.status.state !== 'running' ? job.status.state : '';
 }
 
+// starts is when a job that waits is expected to start; hovering shows the interval that should hold it in 80 of 100 cases.
+function starts(job) {
+  if (!job.eta) return '';
+  const box = document.createElement('span');
+  box.textContent = new Date(job.eta).toLocaleString();
+  if (job.expected) {
+    box.title = '80 %: ' + new Date(job.expected.low).toLocaleString() + ' to ' + new Date(job.expected.high).toLocaleString();
+  }
+  return box;
+}
+
 function jobRow(job) {
   const name = document.createElement('span');
   name.textContent = job.spec.name || job.id;
   name.title = job.id;
   return row(cell(name), cell(job.spec.type), cell(job.spec.priority), cell(job.phase, job.phase), cell(gpus(job)),
-    cell(progress(job)), cell(reason(job)), cell(job.eta ? new Date(job.eta).toLocaleString() : ''));
+    cell(progress(job)), cell(reason(job)), cell(starts(job)));
 }
 
 const known = (n, unit) => (n >= 0 ? n + unit : '');

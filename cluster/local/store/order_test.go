@@ -102,7 +102,7 @@ func TestRecordsOfTheFirstRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{
-		"DROP TABLE queues", "DROP TABLE uses", "DROP TABLE history", "DROP TABLE awaits", "DROP INDEX jobs_array", "DROP INDEX jobs_family", "ALTER TABLE jobs DROP COLUMN array", "ALTER TABLE jobs DROP COLUMN family",
+		"DROP TABLE lessons", "DROP TABLE queues", "DROP TABLE uses", "DROP TABLE history", "DROP TABLE awaits", "DROP INDEX jobs_array", "DROP INDEX jobs_family", "ALTER TABLE jobs DROP COLUMN array", "ALTER TABLE jobs DROP COLUMN family",
 		"DELETE FROM goose_db_version WHERE version_id > 1",
 	} {
 		if err := s.exec(ctx, statement); err != nil {

@@ -259,7 +259,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	s.Close()
 	for path, want := range map[string]string{
 		garbage:                                  "are damaged",
-		newer:                                    "newer release (version 99, this one knows 3)",
+		newer:                                    "newer release (version 99, this one knows 4)",
 		dir:                                      "cannot be opened",
 		filepath.Join(dir, "absent", "nexus.db"): "cannot be",
 	} {

@@ -1,0 +1,72 @@
+package sched
+
+import (
+	"time"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
+)
+
+// ahead adds up, as the line is walked, what a job that has just come into it has to wait for.
+type ahead struct {
+	work  int64                 // GPU-seconds that those in line are expected to take, up to where it was walked
+	heads map[int]time.Duration // how long the first in line has waited, by GPUs asked for
+}
+
+// foresee estimates the start of the job at a place in line, if it begins to wait for its turn with what it is told
+// now: before is what it was told last. It is asked once in a wait, so that an estimate costs nothing while a line stands.
+func (c *cycle) foresee(a *ahead, i int, before nexus.Reason) *nexus.Estimate {
+	e := c.turns[i].entry
+	if before.Code.InLine() || !e.told.Code.InLine() {
+		return nil
+	}
+	start := c.outlook.Start(&e.job, policy.Ahead{Work: a.work, GPUs: c.readyGPUs(), Head: c.headFor(a, i)}, c.at)
+	return &start
+}
+
+// within is an estimate that is not later than the date that a reason promises.
+func within(e *nexus.Estimate, r nexus.Reason) *nexus.Estimate {
+	if e == nil || r.Until.IsZero() {
+		return e
+	}
+	bound := *e
+	for _, t := range []*time.Time{&bound.Low, &bound.Median, &bound.High} {
+		if t.After(r.Until) {
+			*t = r.Until
+		}
+	}
+	return &bound
+}
+
+// headFor is how long the first in line of those who ask for as many GPUs as one at a place in it has waited.
+func (c *cycle) headFor(a *ahead, i int) time.Duration {
+	gpus := policy.GPUs(&c.turns[i].form.spec)
+	waited, known := a.heads[gpus]
+	if known {
+		return waited
+	}
+	for k := range c.turns[:i+1] {
+		if e := c.turns[k].entry; e.told.Code.InLine() && policy.GPUs(&c.turns[k].form.spec) == gpus {
+			waited = policy.Waited(&e.job, c.at)
+			break
+		}
+	}
+	if a.heads == nil {
+		a.heads = map[int]time.Duration{}
+	}
+	a.heads[gpus] = waited
+	return waited
+}
+
+// readyGPUs is how many GPUs nodes have that take jobs.
+func (p *Planner) readyGPUs() int {
+	if p.readyAt != p.facts {
+		p.ready, p.readyAt = 0, p.facts
+		for _, name := range p.now.Names() {
+			if n := p.now.Node(name); n.State == nexus.Ready {
+				p.ready += len(n.GPUs)
+			}
+		}
+	}
+	return p.ready
+}

@@ -1,0 +1,116 @@
+package sched
+
+import (
+	"testing"
+	"time"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
+)
+
+// A node of one GPU, and jobs that each want it.
+func crowd(t *testing.T, jobs ...string) *world {
+	w := newWorld()
+	w.setNode(readNode(t, []string{"n1", "gpus=1"}))
+	for _, id := range jobs {
+		w.setJob(readJob(t, w, []string{id, "gpus=1"}))
+	}
+	return w
+}
+
+// foretold is what a plan foretells, by job.
+func foretold(p nexus.Plan) map[string]*nexus.Estimate {
+	starts := map[string]*nexus.Estimate{}
+	for _, h := range p.Hold {
+		if h.Start != nil {
+			starts[h.Job] = h.Start
+		}
+	}
+	return starts
+}
+
+func TestAStartIsForetoldOnceInAWait(t *testing.T) {
+	w := crowd(t, "a", "b", "c")
+	plan := w.step()
+	w.apply(plan)
+	first := foretold(plan)
+	if len(first) != 2 || first["b"] == nil || first["c"] == nil {
+		t.Fatalf("b and c wait, but foretold is %v", first)
+	}
+	b, c := first["b"], first["c"]
+	if b.Median.After(c.Median) || b.Plain <= 0 || b.Plain >= c.Plain {
+		t.Errorf("b stands ahead of c, but b: %+v, c: %+v", b, c)
+	}
+	if e := first["b"]; e.Low.Before(w.at) || e.Median.Before(e.Low) || e.High.Before(e.Median) || !e.At.Equal(w.at) {
+		t.Errorf("%+v", e)
+	}
+	w.at = w.at.Add(time.Minute)
+	w.setJob(readJob(t, w, []string{"d", "gpus=1"}))
+	plan = w.step()
+	w.apply(plan)
+	if again := foretold(plan); len(again) != 1 || again["d"] == nil {
+		t.Errorf("only d has come, but foretold is %v", again)
+	}
+}
+
+func TestWhoWaitsForItsOwnSakeHasNoEstimateAndIsNotAhead(t *testing.T) {
+	w := crowd(t, "a", "b", "c")
+	w.pend("b", func(j *nexus.Job) { j.HeldBy = "ann" })
+	plan := w.step()
+	w.apply(plan)
+	starts := foretold(plan)
+	if starts["b"] != nil || starts["c"] == nil {
+		t.Fatalf("b is held, c waits: %v", starts)
+	}
+	alone := crowd(t, "a", "c")
+	got, want := starts["c"].Plain, foretold(alone.step())["c"].Plain
+	if time.Duration(got).Truncate(time.Second) != time.Duration(want).Truncate(time.Second) {
+		t.Errorf("with b held c's plain wait is %v, without b %v", got, want)
+	}
+	w.pend("b", func(j *nexus.Job) { j.HeldBy = "" })
+	if starts = foretold(w.step()); len(starts) != 1 || starts["b"] == nil {
+		t.Errorf("b was released and waits its turn, but foretold is %v", starts)
+	}
+}
+
+func TestAPreemptedJobBeginsAnotherWait(t *testing.T) {
+	w := crowd(t, "a")
+	w.apply(w.step())
+	high := readJob(t, w, []string{"z", "gpus=1", "priority=high"})
+	w.setJob(high)
+	w.apply(w.step())
+	w.pend("a", func(j *nexus.Job) { j.Preemptions++ })
+	if starts := foretold(w.step()); starts["a"] == nil {
+		t.Errorf("a was preempted and waits again, but foretold is %v", starts)
+	}
+}
+
+func TestAPromisedDateBoundsTheEstimate(t *testing.T) {
+	w := crowd(t)
+	w.setJob(readJob(t, w, []string{"a", "gpus=1", "max_duration=2m"}))
+	w.setJob(readJob(t, w, []string{"b", "gpus=1"}))
+	w.apply(w.step())
+	why, err := Why(w.snapshot(), policy.Default(), "b")
+	if err != nil || why.Expected == nil {
+		t.Fatalf("%+v, %v", why, err)
+	}
+	if at := w.at.Add(2 * time.Minute); !why.Start.Equal(at) || why.Expected.High.After(at) {
+		t.Errorf("a ends by %v; b starts by %v, with %+v", at, why.Start, why.Expected)
+	}
+}
+
+func TestADateThatOthersMayMoveIsNoPromise(t *testing.T) {
+	w := crowd(t)
+	w.setJob(readJob(t, w, []string{"a", "gpus=1", "max_duration=2m"}))
+	w.setJob(readJob(t, w, []string{"b", "gpus=1"}))
+	w.apply(w.step())
+	s, learner := w.snapshot(), policy.Learner{}
+	for range 100 {
+		learner.Over(&nexus.Job{Phase: nexus.Succeeded, Started: w.at.Add(-time.Hour), Finished: w.at})
+	}
+	s.History = learner.News()
+	why, err := Why(s, policy.Default(), "b")
+	if err != nil || !why.Start.IsZero() || why.Expected == nil {
+		t.Errorf("short jobs may pass b as long as it is young, but it is told %+v, %v", why, err)
+	}
+}
