@@ -46,7 +46,17 @@ type SeatGPU struct {
 type Eviction struct {
 	Job     string `json:"job"`
 	Attempt int    `json:"attempt"`
-	For     string `json:"for"` // the job that the capacity is reserved for
+	For     string `json:"for"` // the job that the capacity is reserved for; itself, where it grows
+	// Nodes is how many nodes it comes back to at once, as an elastic job that is resized; 0: it is preempted.
+	Nodes int `json:"nodes,omitempty"`
+}
+
+// Stop is what the job is asked to do.
+func (e Eviction) Stop() StopKind {
+	if e.Nodes > 0 {
+		return StopResize
+	}
+	return StopPreempt
 }
 
 // Reservation keeps seats for a job until it starts or gives up.
@@ -54,6 +64,8 @@ type Reservation struct {
 	Job   string    `json:"job"`
 	Since time.Time `json:"since,omitzero"`
 	Seats []Seat    `json:"seats,omitempty"`
+	// Resize says that the job stops, or has just stopped, in order to come back to exactly these seats.
+	Resize bool `json:"resize,omitempty"`
 }
 
 // Hold says that a job waits, and why.

@@ -76,6 +76,9 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 	if rapid.IntRange(0, 2).Draw(t, "timed") == 0 {
 		s.MaxDuration = nexus.Duration(time.Duration(rapid.IntRange(1, 90).Draw(t, "max_duration")) * time.Minute)
 	}
+	if rapid.Bool().Draw(t, "saves") {
+		s.Checkpoint = &nexus.CheckpointSpec{}
+	}
 	var member *nexus.Member
 	if n := rapid.IntRange(0, 8).Draw(t, "array"); n < 2 {
 		member = &nexus.Member{Array: fmt.Sprint("array", n), AtOnce: n + 1}
@@ -135,7 +138,7 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 				w.removeJob(id)
 				return
 			}
-			w.pend(id, func(j *nexus.Job) { j.Preemptions++ })
+			w.stopped(id)
 		},
 		"hold": func(t *rapid.T) {
 			j := w.jobs[pick(t, nexus.Pending)]
@@ -304,6 +307,10 @@ func (w *world) wholeGangs(t *rapid.T, plan nexus.Plan) {
 func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) {
 	for _, v := range plan.Evict {
 		victim, winner := w.jobs[v.Job], w.jobs[v.For]
+		if v.Nodes > 0 {
+			w.fairResize(t, before, plan, v)
+			continue
+		}
 		if victim.Spec.Priority >= winner.Spec.Priority {
 			w.takenBack(t, before, victim, winner)
 		}
@@ -327,6 +334,23 @@ func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan
 			}
 		}
 	}
+}
+
+// fairResize: an elastic job keeps within what it asked for; it grows, or shrinks for an equal, only after it has run
+// for a while and where it loses nothing by that; what it comes back to is kept for it.
+func (w *world) fairResize(t *rapid.T, before nexus.Snapshot, plan nexus.Plan, v nexus.Eviction) {
+	j, other := w.jobs[v.Job], w.jobs[v.For]
+	has, size := len(j.Placement.Seats), j.Spec.Nodes
+	free := other.Spec.Priority > j.Spec.Priority
+	switch {
+	case v.Nodes < size.Min || v.Nodes > size.Max || v.Nodes == has || (v.Nodes > has) != (v.For == v.Job):
+	case !free && (j.Spec.Checkpoint == nil || j.CheckpointAt.IsZero() || w.at.Sub(j.Started) < policy.ResizeAfter):
+	case other.Spec.Priority < j.Spec.Priority:
+	case len(w.kept[v.Job].Seats) != v.Nodes || !w.kept[v.Job].Resize || len(w.kept[v.For].Seats) == 0:
+	default:
+		return
+	}
+	t.Fatalf("%s of %s nodes is resized from %d to %d for %s after %s\nplan:\n%s\nfleet before:\n%s", v.Job, size, has, v.Nodes, v.For, w.at.Sub(j.Started), plan, before)
 }
 
 // set is `--set` for the keys that fixes use.

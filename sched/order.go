@@ -114,7 +114,7 @@ func (c *cycle) order() []spot {
 	var p promises
 	for id, r := range c.kept {
 		e := c.jobs[id]
-		if e == nil || !c.waits(e) {
+		if e == nil || r.Resize || !c.waits(e) {
 			continue
 		}
 		since := &p[e.job.Spec.Priority-nexus.Low]

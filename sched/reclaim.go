@@ -113,9 +113,7 @@ type taking struct {
 
 // leaves takes a live job out of all accounts.
 func (t *taking) leaves(v *entry) {
-	t.setApart(v.job.Placement.Seats)
-	t.now.Release(v.job.ID)
-	t.later.Release(v.job.ID)
+	t.gone(v)
 	t.count(v, -1)
 }
 
@@ -129,9 +127,10 @@ func (t *taking) count(v *entry, sign int64) {
 	if v.spent == nil {
 		return
 	}
-	t.tree.add(t.held, v.queue, v.spent, sign)
+	what := t.given(v)
+	t.tree.add(t.held, v.queue, what, sign)
 	if !t.returned[v.job.ID] {
-		t.tree.add(t.after, v.queue, v.spent, sign)
+		t.tree.add(t.after, v.queue, what, sign)
 	}
 }
 
@@ -235,9 +234,11 @@ func (c *cycle) leastAsked(e *entry, k kind) amounts {
 // holds within its quota is safe from other queues, by what is held now and by the account after; that of
 // those who wait, where none is given.
 func (c *cycle) mayEvict(e, v *entry, after ...account) bool {
-	if !policy.MayEvict(&e.job, &v.job) {
-		return false
-	}
+	return policy.MayEvict(&e.job, &v.job) && c.unprotected(e, v, after...)
+}
+
+// unprotected reports whether no quota keeps what a live job holds from another that asks for it.
+func (c *cycle) unprotected(e, v *entry, after ...account) bool {
 	if c.tree.plain || v.spent == nil || e.queue == v.queue {
 		return true
 	}

@@ -82,9 +82,7 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 	}()
 	gone := func(entries []*entry) {
 		for _, v := range entries {
-			c.now.Release(v.job.ID)
-			c.later.Release(v.job.ID)
-			c.setApart(v.job.Placement.Seats)
+			c.gone(v)
 		}
 	}
 	gone(soon)
