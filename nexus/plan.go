@@ -1,6 +1,9 @@
 package nexus
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Plan is what to do about a Snapshot. It names only what changed since the last one.
 type Plan struct {
@@ -57,6 +60,18 @@ func (e Eviction) Stop() StopKind {
 		return StopResize
 	}
 	return StopPreempt
+}
+
+// Sentence says it in words, of a job that has so many nodes: "its seats go to b", "resized from 2 to 4 nodes".
+func (e Eviction) Sentence(nodes int) string {
+	if e.Nodes == 0 {
+		return "its seats go to " + e.For
+	}
+	text := fmt.Sprintf("resized from %d to %s", nodes, plural(int64(e.Nodes), "node"))
+	if e.For != e.Job {
+		text += ", the rest goes to " + e.For
+	}
+	return text
 }
 
 // Reservation keeps seats for a job until it starts or gives up.

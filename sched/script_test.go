@@ -188,7 +188,7 @@ func (w *world) would(t *testing.T, args []string) string {
 	}
 	plan := nexus.Plan{}
 	for _, v := range f.Evict {
-		plan.Evict = append(plan.Evict, nexus.Eviction{Job: v.Job, For: args[0]})
+		plan.Evict = append(plan.Evict, nexus.Eviction{Job: v.Job, For: args[0], Nodes: v.Nodes})
 	}
 	if len(f.Reserve) > 0 {
 		plan.Reserve = []nexus.Reservation{{Job: args[0], Seats: f.Reserve}}

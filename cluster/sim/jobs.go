@@ -123,7 +123,7 @@ func (s *Sim) start(j *imagined, p nexus.Placement) {
 func (s *Sim) run(j *imagined) {
 	j.job.Phase, j.began = nexus.Running, s.instant
 	j.redo = 0
-	if j.job.Preemptions > 0 || j.lost {
+	if j.job.Preemptions > 0 || j.lost || j.resized {
 		j.redo = j.life.Resume
 	}
 	if limit := time.Duration(j.job.Spec.MaxDuration); limit > 0 {
@@ -181,8 +181,11 @@ func (s *Sim) stop(j *imagined, kind nexus.StopKind, yieldTo string) {
 			j.job.CheckpointAt = s.instant
 		}
 		cause := nexus.CausePreempt
-		if j.job.Stop == nexus.StopCancel {
+		switch j.job.Stop {
+		case nexus.StopCancel:
 			cause = nexus.CauseCancel
+		case nexus.StopResize:
+			cause = nexus.CauseResize
 		}
 		s.end(j, cause, -1)
 	})
@@ -205,6 +208,9 @@ func (s *Sim) end(j *imagined, cause nexus.Cause, exit int) {
 		s.requeue(j, cause, exit)
 	case nexus.CausePreempt:
 		j.job.Preemptions++
+		s.requeue(j, cause, exit)
+	case nexus.CauseResize:
+		j.resized = true
 		s.requeue(j, cause, exit)
 	default:
 		if j.job.RestartsUsed >= j.job.Spec.Restart.Max {
