@@ -12,7 +12,7 @@ import (
 // anyElastic is mostly gangs that may grow and shrink, small enough to meet.
 func anyElastic(t *rapid.T, id string, at time.Time) nexus.Job {
 	j := anyJob(t, id, at)
-	if rapid.IntRange(0, 3).Draw(t, "as it is") == 0 {
+	if rapid.IntRange(0, 3).Draw(t, "as it is") == 0 && !j.Spec.Resources.GPUs.Auto {
 		return j
 	}
 	s := &j.Spec
