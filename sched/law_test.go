@@ -86,11 +86,20 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 	return nexus.Job{ID: id, Spec: s, User: rapid.SampledFrom([]string{"ada", "eve"}).Draw(t, "user"), Member: member, Phase: nexus.Pending, Submitted: at.Add(-time.Duration(rapid.IntRange(0, 50).Draw(t, "age")) * time.Second)}
 }
 
+// kindsOf makes what a story is about.
+type kindsOf struct {
+	node func(*rapid.T, string) nexus.Node
+	job  func(*rapid.T, string, time.Time) nexus.Job
+	many int // jobs that come at once, at most
+}
+
+func everyKind() kindsOf { return kindsOf{anyNode, anyJob, 4} }
+
 // life plays a random story of a fleet and hands each plan to see, after it was carried out.
-func life(t *rapid.T, anyJob func(*rapid.T, string, time.Time) nexus.Job, see func(w *world, before nexus.Snapshot, plan nexus.Plan)) {
+func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan nexus.Plan)) {
 	w := newWorld()
 	for i := range rapid.IntRange(1, 4).Draw(t, "nodes") {
-		w.setNode(anyNode(t, fmt.Sprintf("n%d", i)))
+		w.setNode(k.node(t, fmt.Sprintf("n%d", i)))
 	}
 	if rapid.Bool().Draw(t, "queues") {
 		w.queues = anyQueues(t)
@@ -109,23 +118,32 @@ func life(t *rapid.T, anyJob func(*rapid.T, string, time.Time) nexus.Job, see fu
 		return rapid.SampledFrom(ids).Draw(t, "job")
 	}
 	submit := func(t *rapid.T) {
-		for range rapid.IntRange(1, 4).Draw(t, "many") {
+		for range rapid.IntRange(1, k.many).Draw(t, "many") {
 			next++
-			w.setJob(anyJob(t, fmt.Sprintf("j%03d", next), w.at))
+			w.setJob(k.job(t, fmt.Sprintf("j%03d", next), w.at))
 		}
+	}
+	finish := func(t *rapid.T) { w.removeJob(pick(t, nexus.Running)) }
+	pass := func(t *rapid.T) {
+		w.at = w.at.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute)
 	}
 	t.Repeat(map[string]func(*rapid.T){
 		"submit": submit,
 		"again":  submit,
+		"later": func(t *rapid.T) {
+			w.at = w.at.Add(policy.ResizeAfter)
+			pass(t)
+		},
 		"dependent": func(t *rapid.T) {
 			next++
-			j := anyJob(t, fmt.Sprintf("j%03d", next), w.at)
+			j := k.job(t, fmt.Sprintf("j%03d", next), w.at)
 			other := pick(t, nexus.Pending, nexus.Running)
 			j.After = []nexus.Dependency{{Job: other, On: nexus.AwaitAny}}
 			w.setJob(j)
 		},
 		"arrive": func(t *rapid.T) { w.arrive(pick(t, nexus.Running), nexus.Failed) },
-		"finish": func(t *rapid.T) { w.removeJob(pick(t, nexus.Running)) },
+		"finish": finish,
+		"also":   finish,
 		"cancel": func(t *rapid.T) { w.removeJob(pick(t, nexus.Pending)) },
 		"cancelling": func(t *rapid.T) {
 			j := w.jobs[pick(t, nexus.Running)]
@@ -159,12 +177,10 @@ func life(t *rapid.T, anyJob func(*rapid.T, string, time.Time) nexus.Job, see fu
 				w.dropNode(name)
 				return
 			}
-			w.setNode(anyNode(t, name))
+			w.setNode(k.node(t, name))
 		},
 		"queues": func(t *rapid.T) { w.queues = anyQueues(t) },
-		"time": func(t *rapid.T) {
-			w.at = w.at.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute)
-		},
+		"time":   pass,
 		"": func(t *rapid.T) {
 			before := w.snapshot()
 			plan := w.step()
@@ -179,7 +195,7 @@ func life(t *rapid.T, anyJob func(*rapid.T, string, time.Time) nexus.Job, see fu
 // yield, to somebody who then has seats reserved (I5), every reason is true and every fix works (I6).
 func TestLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		life(t, anyJob, func(w *world, before nexus.Snapshot, plan nexus.Plan) { w.keepsLaws(t, before, plan) })
+		life(t, everyKind(), func(w *world, before nexus.Snapshot, plan nexus.Plan) { w.keepsLaws(t, before, plan) })
 	})
 }
 

@@ -52,7 +52,13 @@ func (c *cycle) takeBack(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 	t := &taking{cycle: c, e: e, after: c.inPromise().clone()}
 	before, now, later, size := c.held, c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
 	c.held = before.clone()
+	ask := e.ask
 	defer func() {
+		if seats == nil { // what it could have had is not what it is held for
+			if c.widen(e); ask != nil {
+				c.narrowTo(e, ask)
+			}
+		}
 		c.held = before
 		c.now.Rollback(now)
 		c.later.Rollback(later)
