@@ -232,17 +232,20 @@ func anyOrder(t *rapid.T, s nexus.Snapshot) {
 
 // fixWorks: whoever is asked about hears a sentence, and where a fix is offered, applying it starts the job (I6).
 func fixWorks(t *rapid.T, s nexus.Snapshot) {
-	if len(s.Jobs) == 0 {
-		return
+	if len(s.Jobs) > 0 {
+		fixed(t, s, rapid.IntRange(0, len(s.Jobs)-1).Draw(t, "asked about"))
 	}
-	i := rapid.IntRange(0, len(s.Jobs)-1).Draw(t, "asked about")
+}
+
+// fixed asks about one job, applies the fix that is offered, sees the job start, and returns what was set.
+func fixed(t fataler, s nexus.Snapshot, i int) map[string]string {
 	j := s.Jobs[i]
 	why, err := Why(s, policy.Default(), j.ID)
 	if err != nil || why.Sentence == "" {
 		t.Fatalf("%s: no sentence: %+v, %v", j.ID, why, err)
 	}
 	if why.Fix == nil {
-		return
+		return nil
 	}
 	args := []string{}
 	for key, value := range why.Fix.Set {
@@ -254,6 +257,7 @@ func fixWorks(t *rapid.T, s nexus.Snapshot) {
 	if !slices.ContainsFunc(Plan(changed, policy.Default()).Place, func(p nexus.Placement) bool { return p.Job == j.ID }) {
 		t.Fatalf("%s was promised to start with %v and does not\n%s", j.ID, why.Fix.Set, s)
 	}
+	return why.Fix.Set
 }
 
 // nothingTwice adds everything up again.
