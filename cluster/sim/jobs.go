@@ -129,6 +129,12 @@ func (s *Sim) run(j *imagined) {
 	if limit := time.Duration(j.job.Spec.MaxDuration); limit > 0 {
 		s.unlessEnded(j, limit, func() { s.end(j, nexus.CauseTimeout, -1) })
 	}
+	if every := j.life.Every; every > 0 && j.job.Spec.Checkpoint != nil && j.job.Spec.Nodes.Max > j.job.Spec.Nodes.Min {
+		s.unlessEnded(j, every, func() { // that it saves decides whether it may grow
+			j.job.CheckpointAt = s.instant
+			s.touch(j.job.ID)
+		})
+	}
 	if j.life.Gate == "" || s.gates[j.life.Gate] {
 		s.exitAfter(j, max(0, j.life.Runs-j.done)+j.redo)
 	}
