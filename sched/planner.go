@@ -119,7 +119,9 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 		c.comeBack()
 		line := c.order()
 		for i := range line {
-			c.keepMore(line[i].priority)
+			if len(c.grows) > 0 {
+				c.keepMore(line[i].priority)
+			}
 			if c.passed(&line[i]) {
 				continue
 			}

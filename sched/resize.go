@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ainexus.io/nexus"
+	"ainexus.io/sched/ledger"
 )
 
 // An elastic job that runs is resized in two phases, as another is evicted: it is asked to stop, and the seats it will
@@ -72,10 +73,7 @@ func hasNode(seats []nexus.Seat, node string) bool {
 
 // gone takes a live job out of both accounts, but for the seats that it comes back to.
 func (c *cycle) gone(v *entry) {
-	for _, l := range []interface {
-		Release(string) []nexus.Seat
-		Charge(string, []nexus.Seat)
-	}{c.now, c.later} {
+	for _, l := range []*ledger.Ledger{c.now, c.later} {
 		l.Release(v.job.ID)
 		l.Charge(comeback(v.job.ID), c.stays[v.job.ID])
 	}

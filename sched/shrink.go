@@ -10,9 +10,12 @@ import (
 // shrink makes room for a job by nodes that elastic jobs could do without: these are asked to stop, come back with as
 // many nodes as are left, and the rest is kept for who asked. It is tried before anybody is evicted whole.
 func (c *cycle) shrink(e *entry) bool {
+	if len(c.elastic) == 0 {
+		return false
+	}
 	key := hungry{e.as, e.job.Spec.Priority, e.queue}
 	own := c.stopping[e.job.ID]
-	if len(c.elastic) == 0 || c.bars.calm[e.job.ID] || c.firm[key] && own == nil {
+	if c.bars.calm[e.job.ID] || c.firm[key] && own == nil {
 		return false
 	}
 	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool {
