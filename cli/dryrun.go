@@ -60,6 +60,9 @@ func (p *program) printForecast(spec nexus.Spec, f nexus.Forecast) error {
 		names := make([]string, len(f.Evict))
 		for i, v := range f.Evict {
 			names[i] = fmt.Sprintf("%s (%s, of %s)", clean(v.Name), v.Job, clean(v.User))
+			if v.Nodes > 0 {
+				names[i] += fmt.Sprintf(", to go on with %d of its nodes", v.Nodes)
+			}
 		}
 		fmt.Fprintf(p.out, "would be stopped for it: %s\n", strings.Join(names, ", "))
 	}

@@ -31,6 +31,7 @@ type soak struct {
 	jobs    map[string]nexus.Job  // as told, without those that are over
 	reasons map[string]nexus.Reason
 	took    map[string]bool // "a b": b was evicted for a
+	resizes int
 	serial  int
 	wake    time.Time
 	tail    []string // the last plans
@@ -45,7 +46,7 @@ func TestSoak(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Log("seed:", seed)
-	began, steps := time.Now(), 0
+	began, steps, resizes := time.Now(), 0, 0
 	for fleet := uint64(0); steps < *soakSteps; fleet++ {
 		s := newSoak(rand.New(rand.NewPCG(seed, fleet)))
 		for range stepsPerFleet {
@@ -58,8 +59,9 @@ func TestSoak(t *testing.T) {
 		if why := s.drain(); why != "" {
 			t.Fatalf("seed %d, fleet %d, in the end: %s\n%s", seed, fleet, why, s.story())
 		}
+		resizes += s.resizes
 	}
-	t.Logf("%d steps, %.0f per second", steps, float64(steps)/time.Since(began).Seconds())
+	t.Logf("%d steps, %d resizes, %.0f per second", steps, resizes, float64(steps)/time.Since(began).Seconds())
 }
 
 func newSoak(r *rand.Rand) *soak {
@@ -155,6 +157,12 @@ func (s *soak) cycle(until time.Time) string {
 		s.reasons[h.Job] = h.Reason
 	}
 	for _, v := range plan.Evict {
+		if v.Nodes > 0 {
+			if why := s.resized(v); why != "" {
+				return why
+			}
+			continue
+		}
 		s.took[v.For+" "+v.Job] = true
 		if s.took[v.Job+" "+v.For] && s.jobs[v.Job].Spec.Priority == s.jobs[v.For].Spec.Priority {
 			return fmt.Sprintf("I5: %s and %s evict one another in turn", v.Job, v.For)
@@ -168,6 +176,21 @@ func (s *soak) cycle(until time.Time) string {
 		placed[p.Job] = true
 	}
 	return s.broken(placed)
+}
+
+// resized says what is wrong with a resize: it goes beyond what the job asked for, or nobody more urgent needs it and the
+// job has only just started.
+func (s *soak) resized(v nexus.Eviction) string {
+	j, other := s.jobs[v.Job], s.jobs[v.For]
+	ran := s.place.Now().Sub(j.Started)
+	switch {
+	case v.Nodes < j.Spec.Nodes.Min || v.Nodes > j.Spec.Nodes.Max:
+		return fmt.Sprintf("%s of %s nodes is resized to %d", v.Job, j.Spec.Nodes, v.Nodes)
+	case ran < policy.ResizeAfter && other.Spec.Priority <= j.Spec.Priority:
+		return fmt.Sprintf("I5: %s is resized for %s after %s", v.Job, v.For, ran)
+	}
+	s.resizes++
+	return ""
 }
 
 // hear takes in what the place tells.

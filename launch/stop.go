@@ -63,6 +63,9 @@ func requested(o nexus.StopOrder, grace time.Duration) stopRequest {
 	if o.Kind == nexus.StopPreempt {
 		r.cause, r.why = nexus.CausePreempt, "preempted"
 	}
+	if o.Kind == nexus.StopResize {
+		r.cause, r.why = nexus.CauseResize, "stopped to go on with more or fewer nodes"
+	}
 	if o.Kind == nexus.StopShare {
 		r.cause, r.exit, r.why = nexus.CauseShare, 1, "stopped for taking more GPU memory than its share (enforce: kill)"
 	}

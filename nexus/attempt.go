@@ -16,13 +16,14 @@ func (e Epoch) Less(o Epoch) bool {
 // Cause is why a round or an attempt ended.
 type Cause string
 
-// The causes. Exit, hang and oom are charged to the budget; node and preempt never.
+// The causes. Exit, hang and oom are charged to the budget; node, preempt and resize never.
 const (
 	CauseOOM     Cause = "oom"     // it ran out of memory, the machine's or a GPU's
 	CauseExit    Cause = "exit"    // a worker ended with a code or a signal
 	CauseHang    Cause = "hang"    // no progress for Spec.NoProgress
 	CauseNode    Cause = "node"    // the agent or the machine went away
 	CausePreempt Cause = "preempt" // the planner asked for the seats
+	CauseResize  Cause = "resize"  // it goes on with more or fewer nodes
 	CauseCancel  Cause = "cancel"  // the user stopped it
 	CauseTimeout Cause = "timeout" // Spec.MaxDuration is over
 	CauseSetup   Cause = "setup"   // setup failed, or the program could not be started

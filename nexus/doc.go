@@ -31,6 +31,7 @@
 //   - Plan: what to do about it: [Placement], [Eviction], [Hold], [Reservation].
 //   - Cycle: observe, plan, verify, apply, tell.
 //   - Preempt: take capacity from a job of lower priority. Reclaim: take back what was lent.
+//   - Resize: give a running elastic job more nodes that are idle, or take those that it can do without.
 //   - Reservation: capacity kept for who asked. Backfill: passing without moving the head's date.
 //   - Hold: a job waits, with a [Reason] that is true.
 //   - History: what past jobs taught, as a [Sketch] per kind of job. Estimate: when a waiting job starts.

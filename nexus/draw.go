@@ -109,6 +109,7 @@ func wants(s *Spec) string {
 //
 //	place    a on n1 gpus 0,1, 2 workers, 2 cpus: least utilised (0 %)
 //	evict    b for c
+//	resize   d to 2 nodes for c
 //	reserve  c on n1 gpus 2,3
 //	hold     c: its seats are reserved; job b is being stopped for it
 func (p Plan) String() string {
@@ -124,7 +125,14 @@ func (p Plan) String() string {
 		}
 	}
 	for _, x := range p.Evict {
-		fmt.Fprintf(&b, "evict    %s for %s\n", x.Job, x.For)
+		switch {
+		case x.Nodes == 0:
+			fmt.Fprintf(&b, "evict    %s for %s\n", x.Job, x.For)
+		case x.For == x.Job:
+			fmt.Fprintf(&b, "resize   %s to %s\n", x.Job, plural(int64(x.Nodes), "node"))
+		default:
+			fmt.Fprintf(&b, "resize   %s to %s for %s\n", x.Job, plural(int64(x.Nodes), "node"), x.For)
+		}
 	}
 	for _, x := range p.Reserve {
 		if len(x.Seats) == 0 {

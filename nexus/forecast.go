@@ -19,4 +19,6 @@ type Victim struct {
 	Job  string `json:"job"` // id
 	Name string `json:"name,omitempty"`
 	User string `json:"user,omitempty"`
+	// Nodes is how many nodes it would come back to at once; 0: it would not.
+	Nodes int `json:"nodes,omitempty"`
 }

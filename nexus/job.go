@@ -37,7 +37,7 @@ type Job struct {
 	Member *Member `json:"member,omitempty"`
 	// Stop is what was asked of a Stopping job.
 	Stop StopKind `json:"stop,omitempty"`
-	// StopFor is whom a preempted job yields to while it stops: [Eviction].For.
+	// StopFor is whom a job yields to while it stops, itself where it grows: [Eviction].For.
 	StopFor string `json:"stop_for,omitempty"`
 	// CheckpointAt is when the newest acknowledged or found checkpoint was made; zero: none known.
 	CheckpointAt time.Time `json:"checkpoint_at,omitzero"`
@@ -125,10 +125,11 @@ func (p Phase) Live() bool { return p == Starting || p == Running || p == Stoppi
 // StopKind says who asked an attempt to stop.
 type StopKind string
 
-// A cancelled job ends; a preempted one goes back to Pending with its work kept; one that takes more GPU memory than
-// its share, and wants to be ended for it, fails.
+// A cancelled job ends; a preempted one goes back to Pending with its work kept, and so does an elastic one that is to
+// go on with more or fewer nodes; one that takes more GPU memory than its share, and wants to be ended for it, fails.
 const (
 	StopShare   StopKind = "share"
 	StopCancel  StopKind = "cancel"
 	StopPreempt StopKind = "preempt"
+	StopResize  StopKind = "resize"
 )

@@ -1,6 +1,9 @@
 package nexus
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Plan is what to do about a Snapshot. It names only what changed since the last one.
 type Plan struct {
@@ -46,7 +49,29 @@ type SeatGPU struct {
 type Eviction struct {
 	Job     string `json:"job"`
 	Attempt int    `json:"attempt"`
-	For     string `json:"for"` // the job that the capacity is reserved for
+	For     string `json:"for"` // the job that the capacity is reserved for; itself, where it grows
+	// Nodes is how many nodes it comes back to at once, as an elastic job that is resized; 0: it is preempted.
+	Nodes int `json:"nodes,omitempty"`
+}
+
+// Stop is what the job is asked to do.
+func (e Eviction) Stop() StopKind {
+	if e.Nodes > 0 {
+		return StopResize
+	}
+	return StopPreempt
+}
+
+// Sentence says it in words, of a job that has so many nodes: "its seats go to b", "resized from 2 to 4 nodes".
+func (e Eviction) Sentence(nodes int) string {
+	if e.Nodes == 0 {
+		return "its seats go to " + e.For
+	}
+	text := fmt.Sprintf("resized from %d to %s", nodes, plural(int64(e.Nodes), "node"))
+	if e.For != e.Job {
+		text += ", the rest goes to " + e.For
+	}
+	return text
 }
 
 // Reservation keeps seats for a job until it starts or gives up.
@@ -54,6 +79,8 @@ type Reservation struct {
 	Job   string    `json:"job"`
 	Since time.Time `json:"since,omitzero"`
 	Seats []Seat    `json:"seats,omitempty"`
+	// Resize says that the job stops, or has just stopped, in order to come back to exactly these seats.
+	Resize bool `json:"resize,omitempty"`
 }
 
 // Hold says that a job waits, and why.

@@ -179,7 +179,7 @@ func (c *cycle) promise(cl claim, leave []*entry) {
 	for _, v := range leave {
 		if v.spent != nil && !c.returned[v.job.ID] {
 			c.returned[v.job.ID] = true
-			c.tree.add(after, v.queue, v.spent, -1)
+			c.tree.add(after, v.queue, c.given(v), -1)
 		}
 	}
 	c.tree.add(after, cl.entry.queue, c.amountOf(cl.seats), 1)

@@ -36,7 +36,7 @@ func (c *cycle) claim(e *entry) bool {
 		return false
 	}
 	blockers := c.clear(e, clearing{
-		may:     func(v *entry) bool { return c.later.Held(v.job.ID) != nil },
+		may:     func(v *entry) bool { return c.later.Held(v.job.ID) != nil && c.stays[v.job.ID] == nil },
 		orders:  []func(a, b *entry) int{c.compareEnds},
 		compare: c.compareBlockers,
 	})
@@ -72,7 +72,8 @@ func (c *cycle) due(e *entry) bool {
 // promised reports whether a live job is stopping for somebody who waits.
 func (c *cycle) promised(v *entry) bool {
 	w := c.jobs[v.job.StopFor]
-	return v.job.Phase == nexus.Stopping && v.job.Stop == nexus.StopPreempt && w != nil && c.waits(w)
+	asked := v.job.Stop == nexus.StopPreempt || v.job.Stop == nexus.StopResize
+	return v.job.Phase == nexus.Stopping && asked && w != nil && c.waits(w)
 }
 
 // compareEnds says who of two live jobs is waited for rather: the earlier known end, else the older.
@@ -97,7 +98,7 @@ func (c *cycle) compareBlockers(a, b []*entry) int {
 // its save takes; but who stops for somebody behind is looked at as before that was decided, so that a
 // decision made for those behind changes nothing for those ahead.
 func (c *cycle) end(e *entry) time.Time {
-	if e.job.Phase == nexus.Stopping && !c.promised(e) {
+	if e.job.Phase == nexus.Stopping && !c.promised(e) && e.job.Stop != nexus.StopResize {
 		return time.Time{}
 	}
 	return c.endOf(&e.job, e.job.Started)

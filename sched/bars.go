@@ -68,6 +68,9 @@ func (c *cycle) undoVain(plan *nexus.Plan) bool {
 		id := cl.entry.job.ID
 		needed[id] = cl.preempts && !c.bars.unlucky(id)
 	}
+	for _, r := range c.back {
+		needed[r.Job] = len(r.Seats) > len(c.jobs[r.Job].job.Placement.Seats)
+	}
 	found := false
 	plan.Evict = slices.DeleteFunc(plan.Evict, func(v nexus.Eviction) bool {
 		if needed[v.For] {

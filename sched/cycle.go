@@ -29,6 +29,7 @@ type cycle struct {
 
 	turnsSeen bool  // the next turn was looked for
 	apart     slots // the nodes on which `later` is not as `now`, or something is owed
+	resizing        // who comes back with more or fewer nodes
 	// barren, dry and robbed remember what failed where quotas decide: nobody to evict, held by quota, nothing to take
 	// back.
 	barren, robbed map[hungry]bool
@@ -65,6 +66,9 @@ func newCycle(p *Planner, b *bars) *cycle {
 	p.index.sync()
 	for _, e := range sortedByID(slices.Collect(maps.Values(p.leaving))) {
 		to := ""
+		if e.job.Stop == nexus.StopResize && !c.gives(e) {
+			continue
+		}
 		if c.promised(e) {
 			to = e.job.StopFor
 			c.in(c.jobs[to].form).odd = true
@@ -98,7 +102,7 @@ func (c *cycle) setApart(seats []nexus.Seat) {
 // reserve notes what is kept for whom, and reports whether that changes the order of the line. Who loses a
 // reservation again and again in a step does not get another in it, so there is an end to it.
 func (c *cycle) reserve() bool {
-	kept, news := map[string]nexus.Reservation{}, false
+	kept, news := c.keptForResizes(), false
 	for _, cl := range c.claims {
 		id := cl.entry.job.ID
 		if !cl.preempts || c.bars.unlucky(id) {
@@ -126,13 +130,14 @@ func (c *cycle) close(plan *nexus.Plan) {
 	for _, cl := range c.claims {
 		c.later.Release(cl.entry.job.ID)
 	}
+	c.dropComebacks()
 	for _, e := range c.lifted {
 		c.later.Charge(e.job.ID, e.job.Placement.Seats)
 	}
 	for _, v := range c.evicted {
 		e := c.jobs[v.Job]
 		after := e.job
-		after.Phase, after.Stop, after.StopFor = nexus.Stopping, nexus.StopPreempt, v.For
+		after.Phase, after.Stop, after.StopFor = nexus.Stopping, v.Stop(), v.For
 		c.take(e, after)
 	}
 	plan.Place, plan.Evict = append(plan.Place, c.placed...), append(plan.Evict, c.evicted...)
@@ -144,7 +149,7 @@ func (c *cycle) close(plan *nexus.Plan) {
 func changed(before, now map[string]nexus.Reservation) []nexus.Reservation {
 	var list []nexus.Reservation
 	for id, r := range now {
-		if !slices.EqualFunc(before[id].Seats, r.Seats, sameSeat) {
+		if before[id].Resize != r.Resize || !slices.EqualFunc(before[id].Seats, r.Seats, sameSeat) {
 			list = append(list, r)
 		}
 	}
@@ -162,6 +167,7 @@ func (c *cycle) lift(e *entry) {
 	if c.later.Release(e.job.ID) != nil {
 		c.lifted = append(c.lifted, e)
 		c.setApart(e.job.Placement.Seats)
+		c.keepComeback(e.job.ID, c.stays[e.job.ID])
 	}
 }
 

@@ -55,6 +55,7 @@ func (c *cycle) keep(cl claim, leave ...*entry) {
 	mark := c.now.Checkpoint()
 	for _, e := range leave {
 		c.now.Release(e.job.ID)
+		c.now.Charge(comeback(e.job.ID), c.stays[e.job.ID])
 	}
 	c.now.Charge(cl.entry.job.ID, cl.seats)
 	alone := c.rooms(touched, c.now)

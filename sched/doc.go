@@ -9,6 +9,8 @@
 //     narrowed to what there is quota for (admit.go, narrow.go, over the tree of quota.go);
 //   - place: a gang finds all its seats, free now and not kept for anybody ahead, or none (place.go,
 //     with nodes.go choosing machines and seat.go and devices.go choosing devices);
+//   - shrink: elastic jobs are asked for the nodes that they could do without, and come back on the others
+//     (shrink.go, resize.go);
 //   - yield: running jobs of lower priority are asked for their seats, the fewest and cheapest, and the
 //     seats are kept for who asked until he starts or goes (yield.go);
 //   - reclaim: what other queues borrowed is taken back for a job within its queue's quota, in the same two
@@ -16,8 +18,16 @@
 //   - claim: a blocked job keeps what it waits for, so that nobody behind it moves its start; whoever
 //     does not disturb a claim passes, which is all there is to backfill (backfill.go).
 //
-// In the end everyone left is held with a true reason (hold.go). [Why] answers one job at length, with a
-// fix that was tried (why.go, fix.go); [Check] refuses what no node could ever run (check.go).
+// When nobody who waits can be helped any more, elastic jobs grow into what is still idle (grow.go). In the end
+// everyone left is held with a true reason (hold.go). [Why] answers one job at length, with a fix that was
+// tried (why.go, fix.go); [Check] refuses what no node could ever run (check.go).
+//
+// # Resizing
+//
+// A job that is resized stops, saves and comes back as another attempt; the seats it comes back to are kept for
+// it, ahead of its equals (resize.go). It is not stopped without need within [policy.ResizeAfter] of its start,
+// grows only into what nobody who waits could take or has claimed, and only if it saves; so no two jobs resize
+// one another in turn. Jobs with gpus: auto have as many nodes as they found.
 //
 // # Order
 //

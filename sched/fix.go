@@ -42,8 +42,8 @@ func (x *Explainer) tried(id string, spec nexus.Spec) bool {
 	return slices.ContainsFunc(Plan(s, x.policy).Place, func(p nexus.Placement) bool { return p.Job == id })
 }
 
-// changes lists what could be changed about a job, the least painful first: what it may run beside, how
-// much it takes, where it insists, whom it passes.
+// changes lists what could be changed about a job, the least painful first: what it may run beside, how near its parts
+// have to be, how much it takes, on what it insists, whom it passes.
 func (x *Explainer) changes(j *nexus.Job, r nexus.Reason) []change {
 	var list []change
 	add := func(sentence string, edit func(*nexus.Spec), set ...string) {
@@ -55,6 +55,7 @@ func (x *Explainer) changes(j *nexus.Job, r nexus.Reason) []change {
 		list = append(list, ch)
 	}
 	x.shorter(j, add)
+	x.apart(j, add)
 	x.fewer(j, r, add)
 	x.smaller(j, r, add)
 	x.elsewhere(j, add)
@@ -81,6 +82,13 @@ func (x *Explainer) shorter(j *nexus.Job, add adder) {
 			continue
 		}
 		add(fmt.Sprintf("if it is done within %s", gap), func(s *nexus.Spec) { s.MaxDuration = gap }, "max_duration", gap.String())
+	}
+}
+
+// apart takes what is not all in one place.
+func (x *Explainer) apart(j *nexus.Job, add adder) {
+	if level := j.Spec.Topology.Require; level != "" {
+		add(fmt.Sprintf("without insisting on one %s", level), func(s *nexus.Spec) { s.Topology = nexus.Topology{} }, "topology", "null")
 	}
 }
 
@@ -126,9 +134,6 @@ func (x *Explainer) smaller(j *nexus.Job, r nexus.Reason, add adder) {
 // elsewhere insists less on the kind of device.
 func (x *Explainer) elsewhere(j *nexus.Job, add adder) {
 	res := j.Spec.Resources
-	if level := j.Spec.Topology.Require; level != "" {
-		add(fmt.Sprintf("without insisting on one %s", level), func(s *nexus.Spec) { s.Topology = nexus.Topology{} }, "topology", "null")
-	}
 	sizes, models := map[nexus.MiB]bool{}, map[string]bool{}
 	for _, n := range x.snapshot.Nodes {
 		for i := range n.GPUs {

@@ -26,7 +26,7 @@ func WouldPlace(s nexus.Snapshot, p policy.Policy, j nexus.Job) nexus.Forecast {
 	x := Explain(s, p)
 	for _, v := range plan.Evict {
 		if other := x.jobs[v.Job]; v.For == j.ID {
-			f.Evict = append(f.Evict, nexus.Victim{Job: v.Job, Name: other.Spec.Name, User: other.User})
+			f.Evict = append(f.Evict, nexus.Victim{Job: v.Job, Name: other.Spec.Name, User: other.User, Nodes: v.Nodes})
 		}
 	}
 	slices.SortFunc(f.Evict, func(a, b nexus.Victim) int { return cmp.Compare(a.Job, b.Job) })

@@ -128,6 +128,11 @@ func (c *cycle) shortOf(f *form) nexus.Reason {
 func (c *cycle) inTheWay(e *entry) string {
 	mark := c.later.Checkpoint()
 	defer c.later.Rollback(mark)
+	for _, r := range c.back {
+		if c.jobs[r.Job].job.Spec.Priority < e.job.Spec.Priority {
+			c.later.Release(comeback(r.Job))
+		}
+	}
 	for _, cl := range c.claims[e.ahead:] {
 		c.later.Release(cl.entry.job.ID)
 	}
@@ -139,6 +144,14 @@ func (c *cycle) inTheWay(e *entry) string {
 		})
 		if fits {
 			return cl.entry.job.ID
+		}
+	}
+	for _, r := range c.back {
+		c.later.Release(comeback(r.Job))
+		fits := false
+		c.without(func(int, claim) bool { return true }, func() { fits = c.find(e, c.both, &c.apart) != nil })
+		if fits {
+			return r.Job
 		}
 	}
 	if first := c.in(e.as).full; first != nil && first != e {

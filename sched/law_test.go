@@ -76,6 +76,9 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 	if rapid.IntRange(0, 2).Draw(t, "timed") == 0 {
 		s.MaxDuration = nexus.Duration(time.Duration(rapid.IntRange(1, 90).Draw(t, "max_duration")) * time.Minute)
 	}
+	if rapid.Bool().Draw(t, "saves") {
+		s.Checkpoint = &nexus.CheckpointSpec{}
+	}
 	var member *nexus.Member
 	if n := rapid.IntRange(0, 8).Draw(t, "array"); n < 2 {
 		member = &nexus.Member{Array: fmt.Sprint("array", n), AtOnce: n + 1}
@@ -83,11 +86,20 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 	return nexus.Job{ID: id, Spec: s, User: rapid.SampledFrom([]string{"ada", "eve"}).Draw(t, "user"), Member: member, Phase: nexus.Pending, Submitted: at.Add(-time.Duration(rapid.IntRange(0, 50).Draw(t, "age")) * time.Second)}
 }
 
+// kindsOf makes what a story is about.
+type kindsOf struct {
+	node func(*rapid.T, string) nexus.Node
+	job  func(*rapid.T, string, time.Time) nexus.Job
+	many int // jobs that come at once, at most
+}
+
+func everyKind() kindsOf { return kindsOf{anyNode, anyJob, 4} }
+
 // life plays a random story of a fleet and hands each plan to see, after it was carried out.
-func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)) {
+func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan nexus.Plan)) {
 	w := newWorld()
 	for i := range rapid.IntRange(1, 4).Draw(t, "nodes") {
-		w.setNode(anyNode(t, fmt.Sprintf("n%d", i)))
+		w.setNode(k.node(t, fmt.Sprintf("n%d", i)))
 	}
 	if rapid.Bool().Draw(t, "queues") {
 		w.queues = anyQueues(t)
@@ -106,23 +118,32 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 		return rapid.SampledFrom(ids).Draw(t, "job")
 	}
 	submit := func(t *rapid.T) {
-		for range rapid.IntRange(1, 4).Draw(t, "many") {
+		for range rapid.IntRange(1, k.many).Draw(t, "many") {
 			next++
-			w.setJob(anyJob(t, fmt.Sprintf("j%03d", next), w.at))
+			w.setJob(k.job(t, fmt.Sprintf("j%03d", next), w.at))
 		}
+	}
+	finish := func(t *rapid.T) { w.removeJob(pick(t, nexus.Running)) }
+	pass := func(t *rapid.T) {
+		w.at = w.at.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute)
 	}
 	t.Repeat(map[string]func(*rapid.T){
 		"submit": submit,
 		"again":  submit,
+		"later": func(t *rapid.T) {
+			w.at = w.at.Add(policy.ResizeAfter)
+			pass(t)
+		},
 		"dependent": func(t *rapid.T) {
 			next++
-			j := anyJob(t, fmt.Sprintf("j%03d", next), w.at)
+			j := k.job(t, fmt.Sprintf("j%03d", next), w.at)
 			other := pick(t, nexus.Pending, nexus.Running)
 			j.After = []nexus.Dependency{{Job: other, On: nexus.AwaitAny}}
 			w.setJob(j)
 		},
 		"arrive": func(t *rapid.T) { w.arrive(pick(t, nexus.Running), nexus.Failed) },
-		"finish": func(t *rapid.T) { w.removeJob(pick(t, nexus.Running)) },
+		"finish": finish,
+		"also":   finish,
 		"cancel": func(t *rapid.T) { w.removeJob(pick(t, nexus.Pending)) },
 		"cancelling": func(t *rapid.T) {
 			j := w.jobs[pick(t, nexus.Running)]
@@ -135,7 +156,7 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 				w.removeJob(id)
 				return
 			}
-			w.pend(id, func(j *nexus.Job) { j.Preemptions++ })
+			w.stopped(id)
 		},
 		"hold": func(t *rapid.T) {
 			j := w.jobs[pick(t, nexus.Pending)]
@@ -156,12 +177,10 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 				w.dropNode(name)
 				return
 			}
-			w.setNode(anyNode(t, name))
+			w.setNode(k.node(t, name))
 		},
 		"queues": func(t *rapid.T) { w.queues = anyQueues(t) },
-		"time": func(t *rapid.T) {
-			w.at = w.at.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute)
-		},
+		"time":   pass,
 		"": func(t *rapid.T) {
 			before := w.snapshot()
 			plan := w.step()
@@ -176,25 +195,28 @@ func life(t *rapid.T, see func(w *world, before nexus.Snapshot, plan nexus.Plan)
 // yield, to somebody who then has seats reserved (I5), every reason is true and every fix works (I6).
 func TestLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		life(t, func(w *world, before nexus.Snapshot, plan nexus.Plan) {
-			w.lawful(t, before, plan)
-			w.nothingTwice(t, before, plan)
-			w.wholeGangs(t, plan)
-			w.fairEvictions(t, before, plan)
-			w.keepsQuota(t, before, plan)
-			for id, r := range w.reasons {
-				if lie := w.lie(w.jobs[id], r); lie != "" {
-					t.Fatalf("%s is told %+v, but %s\nplan:\n%s\nfleet:\n%s", id, r, lie, plan, w.snapshot())
-				}
-			}
-			switch rapid.IntRange(0, 9).Draw(t, "look closer") { // these take longer
-			case 0:
-				anyOrder(t, before)
-			case 1, 2:
-				fixWorks(t, w.snapshot())
-			}
-		})
+		life(t, everyKind(), func(w *world, before nexus.Snapshot, plan nexus.Plan) { w.keepsLaws(t, before, plan) })
 	})
+}
+
+// keepsLaws checks all that holds after a plan was carried out.
+func (w *world) keepsLaws(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) {
+	w.lawful(t, before, plan)
+	w.nothingTwice(t, before, plan)
+	w.wholeGangs(t, plan)
+	w.fairEvictions(t, before, plan)
+	w.keepsQuota(t, before, plan)
+	for id, r := range w.reasons {
+		if lie := w.lie(w.jobs[id], r); lie != "" {
+			t.Fatalf("%s is told %+v, but %s\nplan:\n%s\nfleet:\n%s", id, r, lie, plan, w.snapshot())
+		}
+	}
+	switch rapid.IntRange(0, 9).Draw(t, "look closer") { // these take longer
+	case 0:
+		anyOrder(t, before)
+	case 1, 2:
+		fixWorks(t, w.snapshot())
+	}
 }
 
 // anyOrder: the same snapshot gives the same bytes of plan, in whatever order it is told.
@@ -210,17 +232,20 @@ func anyOrder(t *rapid.T, s nexus.Snapshot) {
 
 // fixWorks: whoever is asked about hears a sentence, and where a fix is offered, applying it starts the job (I6).
 func fixWorks(t *rapid.T, s nexus.Snapshot) {
-	if len(s.Jobs) == 0 {
-		return
+	if len(s.Jobs) > 0 {
+		fixed(t, s, rapid.IntRange(0, len(s.Jobs)-1).Draw(t, "asked about"))
 	}
-	i := rapid.IntRange(0, len(s.Jobs)-1).Draw(t, "asked about")
+}
+
+// fixed asks about one job, applies the fix that is offered, sees the job start, and returns what was set.
+func fixed(t fataler, s nexus.Snapshot, i int) map[string]string {
 	j := s.Jobs[i]
 	why, err := Why(s, policy.Default(), j.ID)
 	if err != nil || why.Sentence == "" {
 		t.Fatalf("%s: no sentence: %+v, %v", j.ID, why, err)
 	}
 	if why.Fix == nil {
-		return
+		return nil
 	}
 	args := []string{}
 	for key, value := range why.Fix.Set {
@@ -232,6 +257,7 @@ func fixWorks(t *rapid.T, s nexus.Snapshot) {
 	if !slices.ContainsFunc(Plan(changed, policy.Default()).Place, func(p nexus.Placement) bool { return p.Job == j.ID }) {
 		t.Fatalf("%s was promised to start with %v and does not\n%s", j.ID, why.Fix.Set, s)
 	}
+	return why.Fix.Set
 }
 
 // nothingTwice adds everything up again.
@@ -304,6 +330,10 @@ func (w *world) wholeGangs(t *rapid.T, plan nexus.Plan) {
 func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) {
 	for _, v := range plan.Evict {
 		victim, winner := w.jobs[v.Job], w.jobs[v.For]
+		if v.Nodes > 0 {
+			w.fairResize(t, before, plan, v)
+			continue
+		}
 		if victim.Spec.Priority >= winner.Spec.Priority {
 			w.takenBack(t, before, victim, winner)
 		}
@@ -327,6 +357,23 @@ func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan
 			}
 		}
 	}
+}
+
+// fairResize: an elastic job keeps within what it asked for; it grows, or shrinks for an equal, only after it has run
+// for a while and where it loses nothing by that; what it comes back to is kept for it.
+func (w *world) fairResize(t *rapid.T, before nexus.Snapshot, plan nexus.Plan, v nexus.Eviction) {
+	j, other := w.jobs[v.Job], w.jobs[v.For]
+	has, size := len(j.Placement.Seats), j.Spec.Nodes
+	free := other.Spec.Priority > j.Spec.Priority
+	switch {
+	case v.Nodes < size.Min || v.Nodes > size.Max || v.Nodes == has || (v.Nodes > has) != (v.For == v.Job):
+	case !free && (j.Spec.Checkpoint == nil || j.CheckpointAt.IsZero() || w.at.Sub(j.Started) < policy.ResizeAfter):
+	case other.Spec.Priority < j.Spec.Priority:
+	case len(w.kept[v.Job].Seats) != v.Nodes || !w.kept[v.Job].Resize || len(w.kept[v.For].Seats) == 0:
+	default:
+		return
+	}
+	t.Fatalf("%s of %s nodes is resized from %d to %d for %s after %s\nplan:\n%s\nfleet before:\n%s", v.Job, size, has, v.Nodes, v.For, w.at.Sub(j.Started), plan, before)
 }
 
 // set is `--set` for the keys that fixes use.

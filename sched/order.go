@@ -155,7 +155,7 @@ func (c *cycle) order() []spot {
 	c.holders = c.holders[:0]
 	for id, r := range c.kept {
 		e := c.jobs[id]
-		if e == nil || !c.waits(e) {
+		if e == nil || r.Resize || !c.waits(e) {
 			continue
 		}
 		c.holders = append(c.holders, e)

@@ -31,6 +31,12 @@ func (c *cycle) place(e *entry) bool {
 		f.saved, c.reasons[e] = true, nexus.Reason{Code: nexus.WaitThrift}
 		return true
 	}
+	c.start(e, seats)
+	return true
+}
+
+// start gives a job its seats.
+func (c *cycle) start(e *entry, seats []nexus.Seat) {
 	placement := nexus.Placement{Job: e.job.ID, Attempt: e.job.Attempt + 1, Seats: seats}
 	after := e.job
 	after.Phase, after.Attempt, after.Placement, after.Started = nexus.Starting, placement.Attempt, &placement, c.at
@@ -39,7 +45,6 @@ func (c *cycle) place(e *entry) bool {
 	c.take(e, after).told = nexus.Reason{}
 	c.placedToo(e.job.ID)
 	c.bars.fresh[e.job.ID] = true
-	return true
 }
 
 // findInGap looks for seats among those that are kept for claims with a date, for a job that will be gone

@@ -29,6 +29,7 @@ type Planner struct {
 	live    map[string]map[string]*entry // by node, then by job
 	ranks   [4]int                       // how many live jobs there are of each priority
 	leaving map[string]*entry            // live jobs that were asked to stop, by id
+	elastic map[string]*entry            // live jobs that may have more or fewer nodes, by id
 	running map[string]int               // the members that hold seats, counted by array
 	// taken holds, by job, how it stood before a decision that has not been answered yet.
 	taken map[string]nexus.Job
@@ -127,8 +128,12 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 	bars, reranked := newBars(), p.rerank()
 	for {
 		c := newCycle(p, bars)
+		c.comeBack()
 		line := c.order()
 		for i := range line {
+			if len(c.grows) > 0 {
+				c.keepMore(line[i].priority)
+			}
 			if c.passed(&line[i]) {
 				continue
 			}
@@ -137,16 +142,17 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			}
 			e := line[i].entry
 			switch {
-			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.turn(e), c.reclaim(e), c.move(e):
+			case c.notYet(e), c.admit(e), c.place(e), c.shrink(e), c.yield(e), c.turn(e), c.reclaim(e), c.move(e):
 				line[i].alone = c.number
-			case (i+1 < len(line) || p.explains) && c.claim(e): // a claim of the last stands in nobody's way
+			case (i+1 < len(line) || p.explains || len(p.elastic) > 0) && c.claim(e): // a claim of the last stands in nobody's way
 				line[i].alone = c.number
 			default:
 				c.stuck = cmp.Or(c.stuck, e)
 			}
 		}
+		c.keepMore(nexus.Low)
 		still := len(c.placed)+len(c.evicted)+len(c.undone) == 0 && !c.undoVain(&plan)
-		if again := c.reserve(); still && !again && !c.bars.lift() {
+		if again := c.reserve(); still && !again && !c.bars.lift() && !c.grow() {
 			plan.Hold, plan.Wake = c.hold(), c.wake
 			c.close(&plan)
 			plan.Reserve = changed(kept, p.kept)
@@ -261,6 +267,7 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 func (p *Planner) forget() {
 	p.jobs, p.forms, p.queues = map[string]*entry{}, map[shape]*form{}, map[string]nexus.Queue{}
 	p.live, p.leaving, p.taken = map[string]map[string]*entry{}, map[string]*entry{}, map[string]nexus.Job{}
+	p.elastic = map[string]*entry{}
 	p.running = map[string]int{}
 	p.line, p.waiting, p.claims, p.ranks = line{}, 0, nil, [4]int{}
 	p.now, p.later = ledger.New(), ledger.New()
@@ -316,6 +323,9 @@ func (p *Planner) set(j nexus.Job) *entry {
 	if j.Placement == nil {
 		return e
 	}
+	if size := gang(&j.Spec); size.Max > size.Min && !j.Spec.Resources.GPUs.Auto {
+		p.elastic[j.ID] = e
+	}
 	p.ranks[j.Spec.Priority-nexus.Low]++
 	p.now.Charge(j.ID, j.Placement.Seats)
 	p.later.Charge(j.ID, j.Placement.Seats)
@@ -339,6 +349,7 @@ func (p *Planner) remove(id string) *entry {
 	e.gone = true
 	delete(p.jobs, id)
 	delete(p.leaving, id)
+	delete(p.elastic, id)
 	p.widen(e)
 	p.leave(e.form)
 	p.refund(e)

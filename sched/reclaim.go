@@ -56,7 +56,13 @@ func (c *cycle) takeBack(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 	t := &taking{cycle: c, e: e, after: c.inPromise().clone()}
 	before, now, later, size := c.held, c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
 	c.held = before.clone()
+	ask := e.ask
 	defer func() {
+		if seats == nil { // what it could have had is not what it is held for
+			if c.widen(e); ask != nil {
+				c.narrowTo(e, ask)
+			}
+		}
 		c.held = before
 		c.now.Rollback(now)
 		c.later.Rollback(later)
@@ -117,9 +123,7 @@ type taking struct {
 
 // leaves takes a live job out of all accounts.
 func (t *taking) leaves(v *entry) {
-	t.setApart(v.job.Placement.Seats)
-	t.now.Release(v.job.ID)
-	t.later.Release(v.job.ID)
+	t.gone(v)
 	t.count(v, -1)
 }
 
@@ -133,9 +137,10 @@ func (t *taking) count(v *entry, sign int64) {
 	if v.spent == nil {
 		return
 	}
-	t.tree.add(t.held, v.queue, v.spent, sign)
+	what := t.given(v)
+	t.tree.add(t.held, v.queue, what, sign)
 	if !t.returned[v.job.ID] {
-		t.tree.add(t.after, v.queue, v.spent, sign)
+		t.tree.add(t.after, v.queue, what, sign)
 	}
 }
 
@@ -239,9 +244,11 @@ func (c *cycle) leastAsked(e *entry, k kind) amounts {
 // holds within its quota is safe from other queues, by what is held now and by the account after; that of
 // those who wait, where none is given.
 func (c *cycle) mayEvict(e, v *entry, after ...account) bool {
-	if !policy.MayEvict(&e.job, &v.job) {
-		return false
-	}
+	return policy.MayEvict(&e.job, &v.job) && c.unprotected(e, v, after...)
+}
+
+// unprotected reports whether no quota keeps what a live job holds from another that asks for it.
+func (c *cycle) unprotected(e, v *entry, after ...account) bool {
 	if c.tree.plain || v.spent == nil || e.queue == v.queue {
 		return true
 	}

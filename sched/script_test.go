@@ -97,7 +97,7 @@ func (w *world) do(t *testing.T, words []string) string {
 		}
 		w.pend(args[0], func(j *nexus.Job) { j.NotBefore = w.at.Add(pause); j.RestartsUsed++ })
 	case "stopped": // what was evicted has left
-		w.pend(args[0], func(j *nexus.Job) { j.Preemptions++ })
+		w.stopped(args[0])
 	case "cancel":
 		j := w.jobs[args[0]]
 		j.Phase, j.Stop = nexus.Stopping, nexus.StopCancel
@@ -188,7 +188,7 @@ func (w *world) would(t *testing.T, args []string) string {
 	}
 	plan := nexus.Plan{}
 	for _, v := range f.Evict {
-		plan.Evict = append(plan.Evict, nexus.Eviction{Job: v.Job, For: args[0]})
+		plan.Evict = append(plan.Evict, nexus.Eviction{Job: v.Job, For: args[0], Nodes: v.Nodes})
 	}
 	if len(f.Reserve) > 0 {
 		plan.Reserve = []nexus.Reservation{{Job: args[0], Seats: f.Reserve}}

@@ -65,7 +65,8 @@ func (w *world) lie(j nexus.Job, r nexus.Reason) string {
 			return "there is no room for it"
 		}
 		ahead, ok := w.jobs[r.Job]
-		if !ok || ahead.Phase != nexus.Pending || ahead.Spec.Priority < j.Spec.Priority {
+		resized := ahead.Phase == nexus.Stopping && ahead.Stop == nexus.StopResize && ahead.StopFor == ahead.ID
+		if !ok || ahead.Phase != nexus.Pending && !resized || ahead.Spec.Priority < j.Spec.Priority {
 			return fmt.Sprintf("%q is not ahead of it", r.Job)
 		}
 	default:

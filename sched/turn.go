@@ -41,7 +41,7 @@ func (c *cycle) equals(e *entry) []*entry {
 	return c.clear(e, clearing{
 		soon: true,
 		may: func(v *entry) bool {
-			return c.stays(v) && c.slicing(v.queue) && policy.MayTurn(&e.job, &v.job, c.at)
+			return c.remains(v) && c.slicing(v.queue) && policy.MayTurn(&e.job, &v.job, c.at)
 		},
 		orders: []func(a, b *entry) int{turns, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(size(b), size(a)), turns(a, b))
@@ -68,12 +68,12 @@ func (c *cycle) nextTurn(e *entry) {
 	}
 }
 
-// stays reports whether a live job is neither on its way out nor waited for, and nothing about it is undecided.
-func (c *cycle) stays(v *entry) bool {
+// remains reports whether a live job is neither on its way out nor waited for, and nothing about it is undecided.
+func (c *cycle) remains(v *entry) bool {
 	_, undecided := c.taken[v.job.ID]
 	undecided = undecided && !c.bars.fresh[v.job.ID]
 	leaves := v.job.Phase == nexus.Stopping || c.later.Held(v.job.ID) == nil // or somebody ahead waits for it
-	return !undecided && !leaves
+	return !undecided && !leaves && c.stays[v.job.ID] == nil
 }
 
 // anySlicing reports whether any queue slices time.

@@ -49,6 +49,12 @@ func (w *world) removeJob(id string) {
 	w.dirtyJobs[id] = true
 }
 
+// stopped sends a job that was asked for its seats back to wait.
+func (w *world) stopped(id string) {
+	resized := w.jobs[id].Stop == nexus.StopResize
+	w.pend(id, func(j *nexus.Job) { j.Preemptions += bit(!resized) })
+}
+
 // pend sends a live job back to wait.
 func (w *world) pend(id string, edit func(*nexus.Job)) {
 	j := w.jobs[id]
@@ -137,7 +143,7 @@ func (w *world) apply(plan nexus.Plan) {
 	}
 	for _, v := range plan.Evict {
 		j := w.jobs[v.Job]
-		j.Phase, j.Stop, j.StopFor = nexus.Stopping, nexus.StopPreempt, v.For
+		j.Phase, j.Stop, j.StopFor = nexus.Stopping, v.Stop(), v.For
 		w.setJob(j)
 	}
 }
@@ -265,6 +271,8 @@ func setOne(s *nexus.Spec, arg string) error {
 		s.Topology = nexus.Topology{}
 	case "max_duration":
 		err = s.MaxDuration.UnmarshalText([]byte(value))
+	case "checkpoint":
+		s.Checkpoint = &nexus.CheckpointSpec{Path: value}
 	case "prefer":
 		for _, n := range strings.Split(value, ",") {
 			i, _ := strconv.Atoi(n)

@@ -114,10 +114,10 @@ func evict(tx *store.Tx, d nexus.Eviction, at time.Time) error {
 	if r.Job.Attempt != d.Attempt || r.Job.Phase != nexus.Starting && r.Job.Phase != nexus.Running {
 		return nil
 	}
-	r.Job.Phase, r.Job.Stop, r.Job.StopFor = nexus.Stopping, nexus.StopPreempt, d.For
+	r.Job.Phase, r.Job.Stop, r.Job.StopFor = nexus.Stopping, d.Stop(), d.For
 	if err := tx.Update(r); err != nil {
 		return err
 	}
 	return tx.Event(nexus.Event{At: at, Job: d.Job, Attempt: d.Attempt, Kind: nexus.EventPhase,
-		Message: "Stopping: its seats go to " + d.For})
+		Message: "Stopping: " + d.Sentence(len(r.Job.Placement.Seats))})
 }

@@ -43,7 +43,7 @@ func (left leftBehind) outcome(job nexus.Job) nexus.Result {
 	if left.result != nil {
 		result := *left.result
 		result.Attempt = job.Attempt
-		if job.Stop == nexus.StopCancel && (result.Cause == nexus.CausePreempt || result.Cause == nexus.CauseNode) {
+		if job.Stop == nexus.StopCancel && (result.Cause == nexus.CausePreempt || result.Cause == nexus.CauseResize || result.Cause == nexus.CauseNode) {
 			result.Cause = nexus.CauseCancel // it was being stopped already when the user cancelled it
 		}
 		return result
@@ -55,6 +55,9 @@ func (left leftBehind) outcome(job nexus.Job) nexus.Result {
 	}
 	if left.rounds != nil && len(left.rounds.Rounds) > 0 {
 		result.Round = left.rounds.Rounds[len(left.rounds.Rounds)-1].Number
+	}
+	if job.Stop == nexus.StopResize && !left.begun {
+		result.Cause, result.Message = nexus.CauseResize, "it was resized before it began"
 	}
 	if job.Stop == nexus.StopPreempt && !left.begun {
 		result.Cause, result.Message = nexus.CausePreempt, "it yielded before it began"
@@ -99,6 +102,10 @@ func end(r *store.Record, left leftBehind) string {
 	case result.Cause == nexus.CausePreempt && again:
 		job.Phase = nexus.Pending
 		job.Preemptions++
+		r.Losses = 0
+		return "back in line: " + result.Message
+	case result.Cause == nexus.CauseResize:
+		job.Phase = nexus.Pending
 		r.Losses = 0
 		return "back in line: " + result.Message
 	case result.Cause == nexus.CauseNode && again:

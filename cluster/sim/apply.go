@@ -27,7 +27,7 @@ func (s *Sim) Apply(ctx context.Context, plan nexus.Plan) error {
 		}
 		s.answer(v.Job)
 		if j.job.Attempt == v.Attempt && (j.job.Phase == nexus.Starting || j.job.Phase == nexus.Running) {
-			s.stop(j, nexus.StopPreempt, v.For)
+			s.stop(j, v.Stop(), v.For)
 		}
 	}
 	for _, p := range plan.Place {

@@ -131,7 +131,7 @@ func (s *Sim) start(j *imagined, p nexus.Placement) {
 func (s *Sim) run(j *imagined) {
 	j.job.Phase, j.began = nexus.Running, s.instant
 	j.redo = 0
-	if j.job.Preemptions > 0 || j.lost {
+	if j.job.Preemptions > 0 || j.lost || j.resized {
 		j.redo = j.life.Resume
 	}
 	if j.life.Saved && j.job.CheckpointAt.IsZero() {
@@ -139,6 +139,12 @@ func (s *Sim) run(j *imagined) {
 	}
 	if limit := time.Duration(j.job.Spec.MaxDuration); limit > 0 {
 		s.unlessEnded(j, limit, func() { s.end(j, nexus.CauseTimeout, -1) })
+	}
+	if every := j.life.Every; every > 0 && j.job.Spec.Checkpoint != nil && j.job.Spec.Nodes.Max > j.job.Spec.Nodes.Min {
+		s.unlessEnded(j, every, func() { // that it saves decides whether it may grow
+			j.job.CheckpointAt = s.instant
+			s.touch(j.job.ID)
+		})
 	}
 	if j.life.Gate == "" || s.gates[j.life.Gate] {
 		s.exitAfter(j, max(0, j.life.Runs-j.done)+j.redo)
@@ -192,8 +198,11 @@ func (s *Sim) stop(j *imagined, kind nexus.StopKind, yieldTo string) {
 			j.job.CheckpointAt = s.instant
 		}
 		cause := nexus.CausePreempt
-		if j.job.Stop == nexus.StopCancel {
+		switch j.job.Stop {
+		case nexus.StopCancel:
 			cause = nexus.CauseCancel
+		case nexus.StopResize:
+			cause = nexus.CauseResize
 		}
 		s.end(j, cause, -1)
 	})
@@ -216,6 +225,9 @@ func (s *Sim) end(j *imagined, cause nexus.Cause, exit int) {
 		s.requeue(j, cause, exit)
 	case nexus.CausePreempt:
 		j.job.Preemptions++
+		s.requeue(j, cause, exit)
+	case nexus.CauseResize:
+		j.resized = true
 		s.requeue(j, cause, exit)
 	default:
 		if j.job.RestartsUsed >= j.job.Spec.Restart.Max {

@@ -25,14 +25,15 @@ type Life struct {
 
 // imagined is a job and what only the place knows of it.
 type imagined struct {
-	job    nexus.Job
-	life   Life
-	done   time.Duration   // work saved
-	redo   time.Duration   // what the attempt has to do before it goes on
-	began  time.Time       // of Running
-	start  *nexus.Estimate // made when it began to wait for its turn; nil: it does not
-	lost   bool            // an attempt of it was lost with a node
-	ending int             // counts endings, so that events of a past attempt are void
+	job     nexus.Job
+	life    Life
+	done    time.Duration   // work saved
+	redo    time.Duration   // what the attempt has to do before it goes on
+	began   time.Time       // of Running
+	start   *nexus.Estimate // made when it began to wait for its turn; nil: it does not
+	lost    bool            // an attempt of it was lost with a node
+	resized bool            // an attempt of it ended so that it goes on with more or fewer nodes
+	ending  int             // counts endings, so that events of a past attempt are void
 }
 
 // backoffs between attempts that failed by themselves: doubled each time.
