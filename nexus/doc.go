@@ -33,6 +33,7 @@
 //   - Preempt: take capacity from a job of lower priority. Reclaim: take back what was lent.
 //   - Reservation: capacity kept for who asked. Backfill: passing without moving the head's date.
 //   - Hold: a job waits, with a [Reason] that is true.
+//   - History: what past jobs taught, as a [Sketch] per kind of job. Estimate: when a waiting job starts.
 //   - Lease: a hint to look, never a verdict. Event: what happened, told afterwards.
 //   - Rendezvous: where agents meet and agree on a Round. Trace: recorded jobs to replay.
 //

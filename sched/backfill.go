@@ -62,7 +62,7 @@ func (c *cycle) due(e *entry) bool {
 	if c.policy.Rank != policy.ByDue || !c.outlook.Taught() || c.explains {
 		return true
 	}
-	at := policy.OverdueAt(&e.job)
+	at := c.outlook.OverdueAt(&e.job)
 	if at.After(c.at) && (c.wake.IsZero() || at.Before(c.wake)) {
 		c.wake = at
 	}

@@ -16,13 +16,44 @@ func (p *Planner) learn(h *nexus.History) {
 	if learns && (p.history == nil || p.history.Mix.Told != h.Mix.Told || !slices.Equal(p.history.Mix.Kept, h.Mix.Kept)) {
 		p.index.forgetScores()
 	}
+	patience := p.outlook.Patience
 	p.history, p.outlook = h, policy.Look(h)
+	p.outlook.Patience = patience
+	p.backlog = 0
+	for _, e := range p.jobs {
+		if e.job.Phase == nexus.Pending {
+			e.work = p.outlook.Work(&e.job)
+			p.backlog += e.work
+		}
+	}
+	p.rekey()
+}
+
+// rekey gives everybody in line his place anew.
+func (p *Planner) rekey() {
 	for _, e := range p.jobs {
 		if e.job.Phase == nexus.Pending {
 			e.key = p.keyOf(&e.job)
 		}
 	}
 	p.line.stir()
+}
+
+// settle makes patience suit the line.
+func (p *Planner) settle() {
+	if p.policy.Rank != policy.ByDue || !p.outlook.Taught() {
+		return
+	}
+	if p.gpusAt != p.facts {
+		p.gpus, p.gpusAt = 0, p.facts
+		for _, name := range p.now.Names() {
+			p.gpus += len(p.now.Node(name).GPUs)
+		}
+	}
+	if suits := policy.PatienceFor(p.backlog, p.gpus); suits != p.outlook.Patience {
+		p.outlook.Patience = suits
+		p.rekey()
+	}
 }
 
 // keyOf is a job's place in line within its priority. It does not depend on the clock.

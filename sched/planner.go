@@ -44,6 +44,9 @@ type Planner struct {
 
 	history *nexus.History
 	outlook *policy.Outlook // of the history
+	backlog int64           // GPU-seconds that those who wait are expected to take
+	gpus    int             // of the fleet, when its facts were gpusAt
+	gpusAt  uint64
 
 	kept   map[string]nexus.Reservation // as last told
 	claims []claim                      // of the last step
@@ -54,6 +57,7 @@ type entry struct {
 	job   nexus.Job
 	form  *form
 	key   time.Duration // its place in line, within its priority: less goes first
+	work  int64         // GPU-seconds that it is expected to take, while it waits
 	gone  bool          // it was replaced by how it stands now, or is over
 	told  nexus.Reason  // while it waits; Code is empty before the first
 	ahead int           // how many claims there were when its turn came
@@ -111,6 +115,7 @@ func everything(s nexus.Snapshot) nexus.Delta {
 // being tried again; so there is an end to it.
 func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 	p.observe(d, at)
+	p.settle()
 	plan, kept := nexus.Plan{Version: p.version, At: p.at}, p.kept
 	bars := newBars()
 	for {
@@ -254,7 +259,7 @@ func (p *Planner) forget() {
 	p.facts++
 	p.kept = map[string]nexus.Reservation{}
 	p.turns, p.use = nil, nil
-	p.history, p.outlook = nil, policy.Look(nil)
+	p.history, p.outlook, p.backlog = nil, policy.Look(nil), 0
 	p.plant()
 }
 
@@ -291,7 +296,8 @@ func (p *Planner) set(j nexus.Job) *entry {
 	p.countMember(&j, 1)
 	switch {
 	case j.Phase == nexus.Pending:
-		e.key = p.keyOf(&e.job)
+		e.key, e.work = p.keyOf(&e.job), p.outlook.Work(&e.job)
+		p.backlog += e.work
 		p.line.add(e)
 		p.waiting++
 		return e
@@ -330,6 +336,7 @@ func (p *Planner) remove(id string) *entry {
 	if e.job.Phase == nexus.Pending {
 		p.line.drop(e)
 		p.waiting--
+		p.backlog -= e.work
 	}
 	p.countMember(&e.job, -1)
 	if e.job.Placement == nil {

@@ -33,6 +33,10 @@ func (s *Sim) SubmitAs(id, user string, spec nexus.Spec, life Life) {
 func (s *Sim) take(j nexus.Job, life Life) {
 	s.act()
 	j.Submitted, j.Phase = s.now, nexus.Pending
+	if !j.Submitted.After(s.submitted) { // who comes at the same instant comes in turn all the same
+		j.Submitted = s.submitted.Add(1)
+	}
+	s.submitted = j.Submitted
 	im := &imagined{job: j, life: life}
 	s.jobs[j.ID] = im
 	s.learner.Arrived(&j.Spec)

@@ -22,15 +22,16 @@ type Sim struct {
 	now time.Time
 	// instant is when what is done to the place now happens. The clock runs a little ahead of it while the
 	// engine gathers a burst: that costs the jobs nothing.
-	instant time.Time
-	version uint64
-	learner policy.Learner
-	nodes   map[string]nexus.Node
-	books   map[string]*book // by node, of what lives there
-	jobs    map[string]*imagined
-	gates   map[string]bool // open ones
-	events  events
-	serial  int
+	instant   time.Time
+	version   uint64
+	learner   policy.Learner
+	submitted time.Time // of the last job that came
+	nodes     map[string]nexus.Node
+	books     map[string]*book // by node, of what lives there
+	jobs      map[string]*imagined
+	gates     map[string]bool // open ones
+	events    events
+	serial    int
 
 	told       bool // the first, full delta was given
 	news       bool // there is something in the dirty sets that the engine is not to wait for

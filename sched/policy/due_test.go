@@ -40,11 +40,12 @@ func TestEveryJobIsFinallyAheadOfAnyNewcomer(t *testing.T) {
 		}
 		o := Look(&h)
 		a, b := anyJob(t), anyJob(t)
-		b.Submitted = OverdueAt(a)
+		o.Patience = PatienceFor(rapid.Int64().Draw(t, "backlog"), rapid.IntRange(0, 1000).Draw(t, "fleet"))
+		b.Submitted = o.OverdueAt(a)
 		if due := o.Due(a); due.Before(a.Submitted) || o.Due(b).Before(due) {
 			t.Fatalf("due %v, a newcomer of %v due %v", due, b.Submitted, o.Due(b))
 		}
-		if !Overdue(a, o.Due(b)) || Overdue(a, a.Submitted) {
+		if !o.Overdue(a, o.Due(b)) || o.Overdue(a, a.Submitted) {
 			t.Fatalf("overdue at the wrong time")
 		}
 	})
@@ -73,5 +74,25 @@ func TestTwoLevelsOfAttainedService(t *testing.T) {
 	}
 	if got := ByRemaining.Key(j, nil, later, time.Hour); got != 45*time.Minute {
 		t.Errorf("remains %v", got)
+	}
+}
+
+func TestPatienceGrowsWithTheLine(t *testing.T) {
+	day := int64(24 * 3600)
+	for backlog, want := range map[int64]time.Duration{
+		0: Patience, 512 * day / 4: Patience, 512*day/4 + 512: 2 * Patience, 512 * day * 1000: mostPatience,
+	} {
+		if got := PatienceFor(backlog, 512); got != want {
+			t.Errorf("%d GPU-seconds on 512 GPUs: %v, want %v", backlog, got, want)
+		}
+	}
+}
+
+func TestWhoWasPreemptedIsExpectedToRunTheRestOnly(t *testing.T) {
+	o, j := Look(taught()), job("a", "q", 1, 0)
+	fresh := o.Work(j)
+	j.Served = nexus.Duration(400 * 24 * time.Hour)
+	if rest := o.Work(j); rest != int64(longest/time.Second) || fresh >= rest {
+		t.Errorf("fresh %d GPU-seconds, after 400 days %d", fresh, rest)
 	}
 }

@@ -10,31 +10,43 @@ import (
 
 // Ahead is what stands between a waiting job and its start.
 type Ahead struct {
-	// Work is the GPU time that those ahead of it in line are expected to take ([Outlook.Work]), and its own.
-	Work time.Duration
+	// Work is what those ahead of it in line are expected to take, and it itself, in GPU-seconds: the sum of [Outlook.Work].
+	Work int64
 	// GPUs is how many the jobs of the line share: those of nodes that are ready.
 	GPUs int
+	// Head is how long the first in line of those who ask for as many GPUs has waited so far; 0: there is none.
+	Head time.Duration
 }
 
-// Work is the GPU time that a job is expected to take: what [Outlook.Due] stretches, and what adds up to [Ahead.Work].
-func (o *Outlook) Work(j *nexus.Job) time.Duration {
-	return o.Mean(j, 0, longest) * time.Duration(max(1, GPUs(&j.Spec)))
+// Work is how many GPU-seconds a waiting job is expected to take yet: what [Outlook.Due] stretches, and what adds up to [Ahead.Work].
+func (o *Outlook) Work(j *nexus.Job) int64 {
+	ran := time.Duration(j.Served)
+	rest := o.Mean(j, ran, ran+longest) - ran.Truncate(time.Second)
+	if rest <= 0 {
+		rest = min(ran, longest) // it outlived its kind
+	}
+	return int64(rest/time.Second) * int64(max(1, GPUs(&j.Spec)))
 }
 
-// least is the shortest wait that is told apart from none.
-const least = time.Minute
+const (
+	// least is the shortest wait that is told apart from none.
+	least = time.Minute
+	// never is the longest wait that is told apart from longer ones.
+	never = 10 * 365 * 24 * time.Hour
+)
 
 // Start estimates when a waiting job starts. The plain wait is that of a fleet which works off what is ahead and nothing
 // else; how far that is off for jobs of the kind - because others pass, a gang needs whole nodes, or holes
 // open sooner - was learnt from waits that are over, and the interval is the middle 80 % of those.
 func (o *Outlook) Start(j *nexus.Job, a Ahead, at time.Time) nexus.Estimate {
-	plain := least + a.Work/time.Duration(max(1, a.GPUs))
+	plain := least + seconds(min(a.Work/int64(max(1, a.GPUs)), int64(never/time.Second))) + min(a.Head, never)
 	s := o.waits(waitKinds(j, plain))
 	wait := func(thousandths int64) time.Time {
-		return at.Add(plain / 1000 * time.Duration(s.quantile(thousandths, 0)))
+		return at.Add(seconds(min(int64(plain/time.Second)*s.quantile(thousandths, 0)/1000, int64(never/time.Second))))
 	}
-	low, high := tail(o.history.Early), 1000-tail(o.history.Late)
-	return nexus.Estimate{At: at, Low: wait(low), Median: wait(500), High: wait(high), Plain: nexus.Duration(plain)}
+	low, high := wait(tail(o.history.Early)), wait(1000-tail(o.history.Late))
+	high = high.Add(high.Sub(at) / 2) // the waits of a rush are learnt when it is over: leave air
+	return nexus.Estimate{At: at, Low: low, Median: wait(500), High: high, Plain: nexus.Duration(plain)}
 }
 
 // tail is how many thousandths of the learnt waits an end of the interval cuts off: 100, corrected.

@@ -9,6 +9,9 @@ import (
 // Outlook answers from one version of a history how long jobs will run. It remembers what it worked out, so
 // that a question costs a look into a map.
 type Outlook struct {
+	// Patience is how long a job lets others pass: [PatienceFor] the line; [Patience] unless it is set.
+	Patience time.Duration
+
 	history *nexus.History
 	spreads map[string]*spread
 }
@@ -18,7 +21,7 @@ func Look(h *nexus.History) *Outlook {
 	if h == nil {
 		h = &nexus.History{}
 	}
-	return &Outlook{history: h, spreads: map[string]*spread{}}
+	return &Outlook{Patience: Patience, history: h, spreads: map[string]*spread{}}
 }
 
 // Version is that of the history.

@@ -27,9 +27,10 @@ type fragment struct {
 	count  int64
 }
 
-// NewFGD takes the most popular requests of the mix that make up 95 % of it.
-func NewFGD(mix []Demand) *FGD {
-	f := &FGD{}
+// NewFGD takes the most popular requests of the mix that make up 95 % of it, shares as parts of the supply's
+// mean device.
+func NewFGD(mix []Demand, supply []Supply) *FGD {
+	f, mean := &FGD{}, meanDevice(supply)
 	for k := range f.steps {
 		f.steps[k] = math.Log(float64(k) / float64(100-k)) // -Inf for 0, +Inf for 100
 	}
@@ -39,7 +40,7 @@ func NewFGD(mix []Demand) *FGD {
 		k := fragment{cpu: mix[i].CPU, parts: 1000, gpus: mix[i].GPUs, models: mix[i].Models}
 		switch {
 		case mix[i].Share > 0:
-			k.parts, k.gpus = int64(mix[i].Share), 1
+			k.parts, k.gpus = min(1000, int64(math.Ceil(float64(mix[i].Share)*1000/mean))), 1
 		case mix[i].GPUs == 0:
 			k.parts = 0
 		}

@@ -68,7 +68,7 @@ func deviceDemand(mix []Demand, supply []Supply) (sum float64) {
 	return sum
 }
 
-// meanDevice is the memory of the supply's mean device.
+// meanDevice is the memory of the supply's mean device; a thousand where it has none.
 func meanDevice(supply []Supply) float64 {
 	var memory, devices int64
 	for i := range supply {
@@ -76,5 +76,8 @@ func meanDevice(supply []Supply) float64 {
 		memory += int64(supply[i].Device) * n
 		devices += n
 	}
-	return float64(max(1, memory)) / float64(max(1, devices))
+	if memory == 0 {
+		return 1000
+	}
+	return float64(memory) / float64(devices)
 }

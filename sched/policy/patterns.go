@@ -110,7 +110,7 @@ func sizes(mix []Demand, total nexus.MiB) []share {
 	counts := map[int]float64{}
 	for i := range mix {
 		if s := mix[i].Share; s > 0 && s < total {
-			counts[int((s*1000+total-1)/total)] += float64(mix[i].Count)
+			counts[size(s, total)] += float64(mix[i].Count)
 		}
 	}
 	var out []share
@@ -119,4 +119,14 @@ func sizes(mix []Demand, total nexus.MiB) []share {
 	}
 	slices.SortFunc(out, func(a, b share) int { return cmp.Compare(b.parts, a.parts) })
 	return out
+}
+
+// size is a share in thousandths of a device, rounded up unless fewer would fit into a device then: three
+// thirds do.
+func size(share, total nexus.MiB) int {
+	up := int((share*1000 + total - 1) / total)
+	if int64(1000/up) < int64(total/share) {
+		return max(1, up-1)
+	}
+	return up
 }

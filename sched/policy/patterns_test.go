@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"ainexus.io/nexus"
 )
 
 func TestPricesOfShares(t *testing.T) {
@@ -82,4 +84,15 @@ func firstFit(shares []share) float64 {
 		}
 	}
 	return float64(len(room))
+}
+
+func TestSizeOfShares(t *testing.T) {
+	for _, c := range []struct {
+		share, total nexus.MiB
+		want         int
+	}{{5120, 15360, 333}, {8160, 81559, 101}, {470, 1000, 470}, {501, 1001, 501}, {1, 81559, 1}, {40960, 81920, 500}} {
+		if got := size(c.share, c.total); got != c.want {
+			t.Errorf("%d of %d MiB is %d thousandths, want %d", c.share, c.total, got, c.want)
+		}
+	}
 }

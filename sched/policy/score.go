@@ -90,7 +90,7 @@ func NewScorer(name string, seed int64, mix []Demand, supply []Supply) (Scorer, 
 	case ByClustering:
 		return Clustering{}, nil
 	case ByFGD:
-		return NewFGD(mix), nil
+		return NewFGD(mix, supply), nil
 	}
 	return nil, fmt.Errorf("%q is no placement score; known: %v", name, Scorers())
 }

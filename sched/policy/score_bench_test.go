@@ -26,3 +26,24 @@ func BenchmarkScore(b *testing.B) {
 		})
 	}
 }
+
+// The tables for 256 requests on eight kinds of node: what a new mix costs.
+func BenchmarkNewWorth(b *testing.B) {
+	var mix []policy.Demand
+	for i := range 256 {
+		r := whole(1+i%30, 1)
+		if i%2 == 0 {
+			r = share(1+i%20, 5+i*37%90)
+		}
+		mix = append(mix, policy.Demand{Request: r, Count: int64(1 + i*i%97)})
+	}
+	var supply []policy.Supply
+	for m := range 8 {
+		s := eights[0]
+		s.Model = 1 + m
+		supply = append(supply, s)
+	}
+	for b.Loop() {
+		policy.NewWorth(mix, supply)
+	}
+}

@@ -14,6 +14,8 @@ const (
 	lead = 2
 	// settle is how long a job waits before it may take the seats of equals: most holes open by themselves.
 	settle = 2 * time.Minute
+	// turns is how often a job is evicted for equals at most.
+	turns = 16
 )
 
 // Waited is how long a job has waited in total, in line and between its attempts.
@@ -23,7 +25,7 @@ func Waited(j *nexus.Job, at time.Time) time.Duration {
 
 // MayTurn reports whether a waiting job may take the seats of a running equal in a queue that slices time: who has
 // run little goes before who has run long. The other must have had a whole slice, have run twice as long as who waits,
-// have a valid checkpoint, and not have waited out its own patience.
+// have a valid checkpoint, not have waited out its own patience, and not have been evicted too often.
 //
 // Two jobs never evict one another in turn: each time, the evictor must first outrun the other twofold, so that the
 // n-th eviction between them takes 2^n slices. [TurnAt] is when the answer may become yes.
@@ -36,7 +38,7 @@ func MayTurn(waiting, running *nexus.Job, at time.Time) bool {
 // zero: never.
 func TurnAt(waiting, running *nexus.Job, at time.Time) time.Time {
 	if running.Phase != nexus.Running || running.Spec.Priority != waiting.Spec.Priority ||
-		running.CheckpointAt.IsZero() || Waited(running, at) >= Patience {
+		running.CheckpointAt.IsZero() || running.Preemptions >= turns || Waited(running, at) >= Patience {
 		return time.Time{}
 	}
 	turn := running.Started.Add(max(slice, lead*Ran(waiting, at)-time.Duration(running.Served)))

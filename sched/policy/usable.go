@@ -63,7 +63,7 @@ func (u usable) needs(mix []Demand, total nexus.MiB, price map[int]float64, perD
 	for i := range mix {
 		d, devices := &mix[i], float64(mix[i].GPUs)
 		if d.Share > 0 && d.Share < total {
-			devices = price[int((int64(d.Share)*1000+int64(total)-1)/int64(total))]
+			devices = price[size(d.Share, total)]
 		}
 		if devices < 1e-6 {
 			continue

@@ -20,6 +20,6 @@ func (w *Worth) Waits(s *Site, r *Request, device, idle, devices int) bool {
 	free := room[:parts(s, &room)]
 	taken := partsOf(r.Share, s.GPUs[device].Total)
 	before := w.worth(k, s.CPU, free)
-	free[device] -= taken
+	free[device] = partsOf(s.GPUs[device].Free-r.Share, s.GPUs[device].Total)
 	return 1000*(before-w.worth(k, s.CPU-r.CPU, free)) > float64(taken+eighth)
 }
