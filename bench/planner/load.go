@@ -68,6 +68,12 @@ func (l *load) queues() []nexus.Queue {
 	return list
 }
 
+// profile is what goes with each GPU.
+type profile struct {
+	cpu    nexus.CPU
+	memory nexus.MiB
+}
+
 // size is what a job wants on how many machines.
 type size struct {
 	nodes, gpus int
@@ -87,6 +93,7 @@ func (l *load) job() nexus.Job {
 	l.made++
 	r, s := l.random, l.size()
 	devices := max(1, s.gpus)
+	with := draw(r, []weighted[profile]{{3, profile{4_000, 32 << 10}}, {2, profile{8_000, 64 << 10}}, {1, profile{12_000, 96 << 10}}})
 	kind := draw(r, []weighted[nexus.Type]{{60, nexus.Training}, {15, nexus.Inference}, {10, nexus.Preprocessing}, {15, nexus.Evaluation}})
 	if s.nodes > 1 {
 		kind = nexus.Training
@@ -97,8 +104,8 @@ func (l *load) job() nexus.Job {
 		Resources: nexus.Resources{
 			GPUs: nexus.GPUCount{N: s.gpus}, GPUMemory: s.share,
 			GPUModel: draw(r, []weighted[[]string]{{80, nil}, {10, []string{"H100"}}, {10, []string{"A100"}}}),
-			CPU:      nexus.CPU(devices) * draw(r, []weighted[nexus.CPU]{{3, 4_000}, {2, 8_000}, {1, 12_000}}),
-			Memory:   nexus.MiB(devices) * draw(r, []weighted[nexus.MiB]{{2, 32 << 10}, {1, 64 << 10}}),
+			CPU:      nexus.CPU(devices) * with.cpu,
+			Memory:   nexus.MiB(devices) * with.memory,
 		},
 		MaxDuration: nexus.Duration(draw(r, []weighted[time.Duration]{{40, 0}, {15, time.Hour}, {15, 4 * time.Hour}, {15, 12 * time.Hour}, {15, 24 * time.Hour}})),
 		Checkpoint:  &nexus.CheckpointSpec{},
