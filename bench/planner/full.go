@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"ainexus.io/bench/row"
@@ -48,13 +49,9 @@ func fullPlan() figure {
 
 // filled is the fleet with what its plan says running, and as many queued as before.
 func filled(l *load, s nexus.Snapshot) nexus.Snapshot {
-	stands := newStand(s.Jobs)
-	started := stands.carryOut(sched.Plan(s, ours())).Jobs
-	var jobs []nexus.Job
-	for _, j := range s.Jobs {
-		jobs = append(jobs, stands.jobs[j.ID])
-	}
-	s.Jobs = append(jobs, l.jobs(len(started))...)
+	s.Jobs = slices.Clone(s.Jobs)
+	started := newStand(s.Jobs).carryOut(sched.Plan(s, ours())).Jobs
+	s.Jobs = append(s.Jobs, l.jobs(len(started))...)
 	return s
 }
 

@@ -86,12 +86,9 @@ func large(args []string, out io.Writer) error {
 // been told that what it decided was carried out.
 func measureLarge(queued, nodes, events int) largeFigures {
 	l := newLoad()
-	stands := newStand(nil)
 	planner := sched.New(ours())
 	all := nexus.Delta{Full: true, Nodes: l.fleet(nodes), Queues: l.queues(), Jobs: l.jobs(queued)}
-	for _, j := range all.Jobs {
-		stands.put(j)
-	}
+	stands := newStand(all.Jobs)
 	begin := time.Now()
 	plan := planner.Step(all, l.at)
 	f := largeFigures{Full: milliseconds(time.Since(begin)), Placed: len(plan.Place)}

@@ -127,15 +127,16 @@ func (l *load) jobs(n int) []nexus.Job {
 
 // stand is how the jobs of a fleet stand, as its place would tell.
 type stand struct {
-	jobs     map[string]nexus.Job
+	jobs     map[string]*nexus.Job
 	running  []string
 	stopping []string // evicted, and gone by the next event
 }
 
+// newStand keeps the jobs where they are and changes them there.
 func newStand(jobs []nexus.Job) *stand {
-	s := &stand{jobs: make(map[string]nexus.Job, len(jobs))}
-	for _, j := range jobs {
-		s.jobs[j.ID] = j
+	s := &stand{jobs: make(map[string]*nexus.Job, len(jobs))}
+	for i := range jobs {
+		s.jobs[jobs[i].ID] = &jobs[i]
 	}
 	return s
 }
@@ -146,13 +147,13 @@ func (s *stand) carryOut(plan nexus.Plan) (d nexus.Delta) {
 		j := s.jobs[plan.Place[i].Job]
 		j.Phase, j.Attempt, j.Placement, j.Started = nexus.Running, plan.Place[i].Attempt, &plan.Place[i], plan.At
 		s.running = append(s.running, j.ID)
-		d.Jobs = append(d.Jobs, s.put(j))
+		d.Jobs = append(d.Jobs, *j)
 	}
 	for _, e := range plan.Evict {
 		j := s.jobs[e.Job]
 		j.Phase, j.Stop, j.StopFor = nexus.Stopping, nexus.StopPreempt, e.For
 		s.stopping = append(s.stopping, j.ID)
-		d.Jobs = append(d.Jobs, s.put(j))
+		d.Jobs = append(d.Jobs, *j)
 	}
 	return d
 }
@@ -163,26 +164,22 @@ func (s *stand) event(l *load) (d nexus.Delta) {
 		j := s.jobs[id]
 		j.Phase, j.Stop, j.StopFor, j.Placement = nexus.Pending, "", "", nil
 		j.Preemptions++
-		d.Jobs = append(d.Jobs, s.put(j))
+		d.Jobs = append(d.Jobs, *j)
 	}
 	s.stopping = nil
 	for len(d.GoneJobs) == 0 && len(s.running) > 0 {
-		i := l.random.IntN(len(s.running))
+		i, last := l.random.IntN(len(s.running)), len(s.running)-1
 		id := s.running[i]
-		s.running[i] = s.running[len(s.running)-1]
-		s.running = s.running[:len(s.running)-1]
-		if s.jobs[id].Phase == nexus.Running {
+		s.running[i] = s.running[last]
+		s.running = s.running[:last]
+		if j := s.jobs[id]; j.Phase == nexus.Running {
 			delete(s.jobs, id)
 			d.GoneJobs = []string{id}
 		}
 	}
 	j := l.job()
 	j.Submitted = l.at
-	d.Jobs = append(d.Jobs, s.put(j))
+	s.jobs[j.ID] = &j
+	d.Jobs = append(d.Jobs, j)
 	return d
-}
-
-func (s *stand) put(j nexus.Job) nexus.Job {
-	s.jobs[j.ID] = j
-	return j
 }

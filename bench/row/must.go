@@ -22,6 +22,7 @@ const (
 	atLeastLess
 	near
 	between
+	more
 )
 
 // AtMost demands ours <= limit, in the line's unit. text is how the table says it.
@@ -61,11 +62,14 @@ func Between(text string, least, most float64) Must {
 // rounding is what a difference of two decimal figures may be off by.
 const rounding = 1e-9
 
+// More demands nothing; more is better.
+func More() Must { return Must{kind: more} }
+
 // better is how many times better ours is than other. Less is better unless the demand is a least figure; where neither
 // side is better, as with Near, it is how many times theirs ours is.
 func (m Must) better(ours, other float64) float64 {
 	switch m.kind {
-	case atLeast, atLeastTimes, atLeastLess, near:
+	case atLeast, atLeastTimes, atLeastLess, near, more:
 		return ours / other
 	}
 	return other / ours
@@ -95,7 +99,7 @@ func (m Must) holds(ours, theirs float64) bool {
 }
 
 func (m Must) words() *string {
-	if m.kind == nothing {
+	if m.text == "" {
 		return nil
 	}
 	return &m.text
