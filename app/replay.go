@@ -193,7 +193,7 @@ func (r *replay) next() {
 	for r.came < len(r.jobs) && !r.jobs[r.came].Submit.After(now) {
 		j := r.jobs[r.came]
 		r.came++
-		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Runs: j.Duration, Resume: r.replay.PreemptionCost, Every: r.replay.CheckpointEvery})
+		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Saved: r.replay.TimeSlicing, Runs: j.Duration, Resume: r.replay.PreemptionCost, Every: r.replay.CheckpointEvery})
 	}
 	if r.came < len(r.jobs) {
 		r.place.At(r.jobs[r.came].Submit, r.next)

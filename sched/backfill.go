@@ -63,8 +63,8 @@ func (c *cycle) due(e *entry) bool {
 		return true
 	}
 	at := c.outlook.OverdueAt(&e.job)
-	if at.After(c.at) && (c.wake.IsZero() || at.Before(c.wake)) {
-		c.wake = at
+	if at.After(c.at) {
+		c.wakeAt(at)
 	}
 	return !at.After(c.at)
 }

@@ -26,7 +26,9 @@ type cycle struct {
 	owed     map[string]debt // by node, for all claims
 	reasons  map[*entry]nexus.Reason
 	stuck    *entry // the first that found nothing
-	apart    slots  // the nodes on which `later` is not as `now`, or something is owed
+
+	turnsSeen bool  // the next turn was looked for
+	apart     slots // the nodes on which `later` is not as `now`, or something is owed
 	// barren, dry and robbed remember what failed where quotas decide: nobody to evict, held by quota, nothing to take
 	// back.
 	barren, robbed map[hungry]bool
@@ -75,6 +77,13 @@ func newCycle(p *Planner, b *bars) *cycle {
 		}
 	}
 	return c
+}
+
+// wakeAt has the planner asked again at a time though nothing changes.
+func (c *cycle) wakeAt(t time.Time) {
+	if c.wake.IsZero() || t.Before(c.wake) {
+		c.wake = t
+	}
 }
 
 // setApart notes that the nodes of some seats are not as `now` has them.

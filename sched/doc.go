@@ -6,7 +6,7 @@
 // Job by job, in order (order.go, share.go):
 //
 //   - admit: who is beyond the quota of its queue, or a limit of its user, is held; who can do with less is
-//     narrowed to what there is quota for (admit.go, over the tree of quota.go);
+//     narrowed to what there is quota for (admit.go, narrow.go, over the tree of quota.go);
 //   - place: a gang finds all its seats, free now and not kept for anybody ahead, or none (place.go,
 //     with nodes.go choosing machines and seat.go and devices.go choosing devices);
 //   - yield: running jobs of lower priority are asked for their seats, the fewest and cheapest, and the

@@ -17,6 +17,7 @@ type form struct {
 	cycle    uint64
 	full     *entry        // the first that found no seats
 	barren   priorities    // those with which nobody can be evicted for it
+	tired    bool          // nobody's turn is over for its jobs that have not run yet
 	hopeless int           // 1 + how many jobs had been lifted when a claim was not to be had
 	odd      bool          // some of its jobs have a story of their own: none may be passed over
 	short    *nexus.Reason // what is short now
@@ -64,7 +65,7 @@ func (p *Planner) widen(e *entry) {
 // in makes sure that the notes on a form are of this cycle.
 func (c *cycle) in(f *form) *form {
 	if f.cycle != c.number {
-		f.cycle, f.full, f.barren, f.hopeless, f.odd, f.short = c.number, nil, 0, 0, false, nil
+		f.cycle, f.full, f.barren, f.tired, f.hopeless, f.odd, f.short = c.number, nil, 0, false, 0, false, nil
 	}
 	return f
 }
@@ -72,6 +73,6 @@ func (c *cycle) in(f *form) *form {
 // passed reports whether all there is to try for a job was tried for one like it.
 func (c *cycle) passed(s *spot) bool {
 	f := c.in(s.form)
-	return s.plain && !f.odd && f.full != nil && f.barren.has(s.priority) &&
+	return s.plain && !f.odd && f.full != nil && f.barren.has(s.priority) && (f.tired || !c.anySlicing()) &&
 		(len(c.claims) >= c.policy.Heads() || f.hopeless == len(c.lifted)+1)
 }

@@ -14,7 +14,8 @@ type line struct {
 	spots    []spot
 	come     []*entry // since it was last put in order
 	gone     []*entry
-	stirred  bool // the queues changed
+	stirred  bool   // the queues changed
+	version  uint64 // counts changes
 	promises promises
 }
 
@@ -39,19 +40,52 @@ func (p promises) of(j *nexus.Job) time.Time {
 }
 
 func (l *line) compare(a, b *entry) int {
+	if a.holds != b.holds && a.job.Spec.Priority == b.job.Spec.Priority {
+		return bit(b.holds) - bit(a.holds)
+	}
 	return policy.Compare(&a.job, &b.job, a.key, b.key, l.promises.of(&a.job))
 }
 
-func (l *line) add(e *entry) { l.come = append(l.come, e) }
+func (l *line) add(e *entry) {
+	l.version++
+	l.come = append(l.come, e)
+}
 
-func (l *line) stir() { l.stirred = true }
+func (l *line) stir() {
+	l.version++
+	l.stirred = true
+}
 
-func (l *line) drop(e *entry) { l.gone = append(l.gone, e) }
+func (l *line) drop(e *entry) {
+	l.version++
+	l.gone = append(l.gone, e)
+}
+
+// move gives a job another place, since seats are kept for it or are not any more: who is waited for goes first among
+// equals.
+func (l *line) move(e *entry, holds bool) {
+	if e.holds == holds {
+		return
+	}
+	l.version++
+	l.cut(len(l.gone) > 16)
+	if i, there := l.find(e); there {
+		l.spots = slices.Delete(l.spots, i, i+1)
+		l.come = append(l.come, e)
+	}
+	e.holds = holds
+}
+
+func (l *line) find(e *entry) (int, bool) {
+	i, ok := slices.BinarySearchFunc(l.spots, e, func(s spot, e *entry) int { return l.compare(s.entry, e) })
+	return i, ok && l.spots[i].entry == e
+}
 
 // sort puts the line in order: whoever left is cut out, whoever came is merged in. Other promises mean another
 // order for all.
 func (l *line) sort(p promises, spotOf func(*entry) spot) {
 	if l.promises != p || l.stirred {
+		l.version++
 		l.cut(true)
 		for i, s := range l.spots {
 			l.spots[i] = spotOf(s.entry)
@@ -70,7 +104,7 @@ func (l *line) cut(all bool) {
 		l.spots = slices.DeleteFunc(l.spots, func(s spot) bool { return s.entry.gone })
 	} else {
 		for _, e := range l.gone {
-			if i, ok := slices.BinarySearchFunc(l.spots, e, func(s spot, e *entry) int { return l.compare(s.entry, e) }); ok && l.spots[i].entry == e {
+			if i, there := l.find(e); there {
 				l.spots = slices.Delete(l.spots, i, i+1)
 			}
 		}
@@ -103,7 +137,7 @@ func (c *cycle) spotOf(e *entry) spot {
 	j := &e.job
 	return spot{
 		entry: e, form: e.form, priority: j.Spec.Priority,
-		plain: c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && j.HeldBy == "" && len(j.After) == 0 && j.Member == nil,
+		plain: !(c.anySlicing() && j.Served > 0) && c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && j.HeldBy == "" && len(j.After) == 0 && j.Member == nil,
 	}
 }
 
@@ -112,11 +146,19 @@ func (c *cycle) spotOf(e *entry) spot {
 // promised.
 func (c *cycle) order() []spot {
 	var p promises
+	for _, e := range c.holders {
+		if e.holds && len(c.kept[e.job.ID].Seats) == 0 {
+			c.line.move(e, false)
+		}
+	}
+	c.holders = c.holders[:0]
 	for id, r := range c.kept {
 		e := c.jobs[id]
 		if e == nil || !c.waits(e) {
 			continue
 		}
+		c.holders = append(c.holders, e)
+		c.line.move(e, len(r.Seats) > 0)
 		since := &p[e.job.Spec.Priority-nexus.Low]
 		if since.IsZero() || r.Since.Before(*since) {
 			*since = r.Since
@@ -135,9 +177,7 @@ func (c *cycle) notYet(e *entry) bool {
 	switch {
 	case c.heldBack(e):
 	case e.job.NotBefore.After(c.at):
-		if c.wake.IsZero() || e.job.NotBefore.Before(c.wake) {
-			c.wake = e.job.NotBefore
-		}
+		c.wakeAt(e.job.NotBefore)
 		c.reasons[e] = nexus.Reason{Code: nexus.WaitBackoff, Until: e.job.NotBefore}
 	case !c.hasQueue(e.job.Spec.Queue):
 		c.reasons[e] = nexus.Reason{Code: nexus.WaitQueue}

@@ -23,6 +23,7 @@ type Planner struct {
 	forms   map[shape]*form
 	queues  map[string]nexus.Queue
 	line    line
+	holders []*entry                     // those for whom seats are kept, as the line was ordered
 	turns   []spot                       // the line as it was walked last
 	waiting int                          // how many jobs wait
 	live    map[string]map[string]*entry // by node, then by job
@@ -37,10 +38,12 @@ type Planner struct {
 	number     uint64 // of the cycle
 	facts      uint64 // counts changes of what the nodes are, whatever runs on them
 
-	tree  *tree
-	held  account // what each queue holds
-	users map[userAt]userHolds
-	use   []nexus.QueueUse
+	tree    *tree
+	held    account // what each queue holds
+	users   map[userAt]userHolds
+	lines   map[int][]*entry // of queues, by position, as put in order when the line was of version linesAt
+	linesAt uint64
+	use     []nexus.QueueUse
 
 	history *nexus.History
 	outlook *policy.Outlook // of the history
@@ -58,6 +61,7 @@ type entry struct {
 	form  *form
 	key   time.Duration // its place in line, within its priority: less goes first
 	work  int64         // GPU-seconds that it is expected to take, while it waits
+	holds bool          // seats are kept for it
 	gone  bool          // it was replaced by how it stands now, or is over
 	told  nexus.Reason  // while it waits; Code is empty before the first
 	ahead int           // how many claims there were when its turn came
@@ -117,7 +121,7 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 	p.observe(d, at)
 	p.settle()
 	plan, kept := nexus.Plan{Version: p.version, At: p.at}, p.kept
-	bars := newBars()
+	bars, reranked := newBars(), p.rerank()
 	for {
 		c := newCycle(p, bars)
 		line := c.order()
@@ -130,7 +134,7 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			}
 			e := line[i].entry
 			switch {
-			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.reclaim(e):
+			case c.notYet(e), c.admit(e), c.place(e), c.yield(e), c.turn(e), c.reclaim(e):
 				line[i].alone = c.number
 			case (i+1 < len(line) || p.explains) && c.claim(e): // a claim of the last stands in nobody's way
 				line[i].alone = c.number
@@ -143,6 +147,8 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			plan.Hold, plan.Wake = c.hold(), c.wake
 			c.close(&plan)
 			plan.Reserve = changed(kept, p.kept)
+			plan.Evict = append(plan.Evict, reranked...)
+			plan.Wake = p.crossing(plan.Wake)
 			return plan
 		}
 		c.close(&plan)
@@ -258,7 +264,7 @@ func (p *Planner) forget() {
 	p.index = newIndex(p.now, p.scorer)
 	p.facts++
 	p.kept = map[string]nexus.Reservation{}
-	p.turns, p.use = nil, nil
+	p.turns, p.use, p.lines, p.linesAt = nil, nil, nil, 0
 	p.history, p.outlook, p.backlog = nil, policy.Look(nil), 0
 	p.plant()
 }

@@ -25,11 +25,12 @@ type amounts []int64
 
 // tree is the queues with what they are entitled to. It changes only when the queues do.
 type tree struct {
-	queues []branch // by name
-	at     map[string]int
-	models []string // that quotas name, sorted; "" is the first and stands for all GPUs
-	plain  bool     // no queue says anything: nothing has to be counted
-	shared bool     // turns are by share somewhere, or a queue has an order of its own
+	queues  []branch // by name
+	at      map[string]int
+	models  []string // that quotas name, sorted; "" is the first and stands for all GPUs
+	slicing bool     // some queue slices time
+	plain   bool     // no queue says anything: nothing has to be counted
+	shared  bool     // turns are by share somewhere, or a queue has an order of its own
 }
 
 // branch is one queue in the tree.
@@ -57,6 +58,7 @@ func newTree(queues map[string]nexus.Queue) *tree {
 			models = append(models, row.GPUModel)
 		}
 		ordered := q.Order != "" && q.Order != nexus.OrderPriority
+		t.slicing = t.slicing || q.TimeSlicing
 		t.shared = t.shared || q.Parent != "" || ordered
 		t.plain = t.plain && len(q.Quota) == 0 && q.Parent == "" && q.PerUser == (nexus.PerUser{}) && !ordered
 	}

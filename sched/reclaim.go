@@ -25,7 +25,11 @@ func (c *cycle) reclaim(e *entry) bool {
 		return false
 	}
 	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool { return c.later.Held(v.job.ID) == nil })
+	ask := e.ask
 	seats, victims := c.takeBack(e, soon)
+	if c.widen(e); ask != nil { // what it may have now is what its reason is about
+		c.narrowTo(e, ask)
+	}
 	if seats == nil {
 		c.robbed[key] = true
 		return false

@@ -44,11 +44,10 @@ type merge struct {
 // turn.
 func (c *cycle) merged(waiting []spot) []spot {
 	m := &merge{cycle: c, capacity: c.capacity(), promised: c.line.promises}
-	lines := map[int][]*entry{}
-	for i := range waiting {
-		e := waiting[i].entry
-		lines[e.queue] = append(lines[e.queue], e)
+	if c.linesAt != c.line.version || len(c.kept) > 0 {
+		c.lines, c.linesAt = m.lines(waiting), c.line.version
 	}
+	lines := c.lines
 	past := c.past()
 	top := &stream{root: true, queue: -1, merge: m}
 	for i := range c.tree.queues {
@@ -57,15 +56,74 @@ func (c *cycle) merged(waiting []spot) []spot {
 		}
 	}
 	if lost := lines[-1]; lost != nil { // their queue does not exist
-		m.sort(lost, nexus.OrderPriority)
 		top.join(&stream{line: lost, queue: -1, merge: m})
 	}
 	heap.Init(top)
 	line := make([]spot, 0, len(waiting))
-	for len(top.kids) > 0 {
+	for len(top.kids) > 0 && len(line) < turns {
 		line = append(line, c.spotOf(top.next()))
 	}
+	for _, e := range top.rest() {
+		line = append(line, c.spotOf(e))
+	}
 	return line
+}
+
+// turns is how many jobs are taken turn by turn; a fleet that could start more at a time is not known. Those
+// behind them come by priority and queue, so that a line of 100,000 costs little more than one of these.
+const turns = 4096
+
+// rest is what is left of all lines, by priority.
+func (s *stream) rest() (line []*entry) {
+	lines, left := s.lines(nil), 0
+	for _, l := range lines {
+		left += len(l)
+	}
+	line = make([]*entry, 0, left)
+	for p := nexus.Critical; p >= nexus.Low; p-- {
+		for i, l := range lines {
+			n := slices.IndexFunc(l, func(e *entry) bool { return e.job.Spec.Priority != p })
+			if n < 0 {
+				n = len(l)
+			}
+			line, lines[i] = append(line, l[:n]...), l[n:]
+		}
+	}
+	return line
+}
+
+func (s *stream) lines(all [][]*entry) [][]*entry {
+	if len(s.line) > 0 {
+		all = append(all, s.line)
+	}
+	for _, kid := range s.kids {
+		all = kid.lines(all)
+	}
+	return all
+}
+
+// lines are the jobs of each queue in its order; -1 is of those whose queue does not exist.
+func (m *merge) lines(waiting []spot) map[int][]*entry {
+	count := map[int]int{}
+	for i := range waiting {
+		count[waiting[i].entry.queue]++
+	}
+	lines := make(map[int][]*entry, len(count))
+	for i, n := range count {
+		lines[i] = make([]*entry, 0, n)
+	}
+	for i := range waiting {
+		e := waiting[i].entry
+		lines[e.queue] = append(lines[e.queue], e)
+	}
+	for i, line := range lines {
+		order := nexus.OrderPriority
+		if i >= 0 {
+			order = m.cycle.tree.queues[i].Order
+		}
+		m.sort(line, order)
+	}
+	return lines
 }
 
 // stream makes the stream of a queue and those below it; nil where nobody waits.
@@ -75,14 +133,12 @@ func (m *merge) stream(i int, lines map[int][]*entry, past map[userAt][resources
 	copy(s.held[:], m.cycle.held.of(i))
 	own := lines[i]
 	if len(q.children) == 0 && q.Order != nexus.OrderFair {
-		m.sort(own, q.Order)
 		s.line = own
 		return s.ready()
 	}
 	for _, child := range q.children {
 		s.join(m.stream(child, lines, past))
 	}
-	m.sort(own, q.Order)
 	users := map[string]*stream{}
 	for _, e := range own {
 		u := users[e.job.User]

@@ -13,18 +13,29 @@ import (
 // of strictly lower priority for their seats. Either way the seats are kept for the job: in `later` it has
 // them from now on, and nobody behind it can take what becomes free.
 func (c *cycle) yield(e *entry) bool {
-	own := c.stopping[e.job.ID]
-	if c.isBarren(e) && own == nil {
+	if c.isBarren(e) && c.stopping[e.job.ID] == nil {
 		return false
 	}
-	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool {
-		return c.later.Held(v.job.ID) == nil // somebody ahead waits for it
-	})
-	seats, victims := c.makeRoom(e, soon)
+	soon, own := c.leavingFor(e)
+	seats, victims := c.makeRoom(e, soon, c.victims)
 	if seats == nil {
 		c.setBarren(e)
 		return false
 	}
+	c.evict(e, seats, victims, soon, own)
+	return true
+}
+
+// leavingFor lists who is stopping for a job or for nobody in particular, and the former of these alone.
+func (c *cycle) leavingFor(e *entry) (soon, own []*entry) {
+	own = c.stopping[e.job.ID]
+	return slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool {
+		return c.later.Held(v.job.ID) == nil // somebody ahead waits for it
+	}), own
+}
+
+// evict asks victims for their seats, takes back those who were only just placed, and keeps the seats for the job.
+func (c *cycle) evict(e *entry, seats []nexus.Seat, victims, soon, own []*entry) {
 	for _, v := range victims {
 		if c.bars.fresh[v.job.ID] {
 			c.undone[v.job.ID] = e.job.ID
@@ -37,7 +48,6 @@ func (c *cycle) yield(e *entry) bool {
 	}
 	soon = slices.DeleteFunc(soon, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
 	c.keep(claim{entry: e, seats: seats, preempts: len(c.kept[e.job.ID].Seats)+len(own)+len(victims) > 0}, slices.Concat(soon, victims)...)
-	return true
 }
 
 // isBarren reports whether nobody could be evicted for a job like this one before. Where queues have quotas, these
@@ -73,7 +83,7 @@ func meet(a, b []nexus.Seat) bool {
 
 // makeRoom finds the seats that a job gets once those who stop are gone, and whom else it takes; both
 // accounts are left as they were.
-func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims []*entry) {
+func (c *cycle) makeRoom(e *entry, soon []*entry, choose func(*entry) []*entry) (seats []nexus.Seat, victims []*entry) {
 	now, later, size := c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
 	defer func() {
 		c.now.Rollback(now)
@@ -93,8 +103,8 @@ func (c *cycle) makeRoom(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 			return seats, nil
 		}
 	}
-	if !c.bars.calm[e.job.ID] && c.anyBelow(e.job.Spec.Priority) {
-		victims = c.victims(e)
+	if !c.bars.calm[e.job.ID] {
+		victims = choose(e)
 	}
 	if victims == nil {
 		return nil, nil
@@ -115,15 +125,13 @@ func (c *cycle) anyBelow(p nexus.Priority) bool {
 
 // victims is the cheapest set of jobs that may be evicted for e and make room for it; nil if there is none.
 func (c *cycle) victims(e *entry) []*entry {
+	if !c.anyBelow(e.job.Spec.Priority) {
+		return nil
+	}
 	cheapFirst := func(a, b *entry) int { return policy.CompareVictims(&a.job, &b.job, c.at) }
 	return c.clear(e, clearing{
 		soon: true,
-		may: func(v *entry) bool {
-			_, undecided := c.taken[v.job.ID]
-			undecided = undecided && !c.bars.fresh[v.job.ID]
-			leaves := v.job.Phase == nexus.Stopping || c.later.Held(v.job.ID) == nil // or somebody ahead waits for it
-			return !undecided && !leaves && c.mayEvict(e, v)
-		},
+		may:  func(v *entry) bool { return c.stays(v) && c.mayEvict(e, v) },
 		orders: []func(a, b *entry) int{cheapFirst, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(a.job.Spec.Priority, b.job.Spec.Priority), cmp.Compare(size(b), size(a)), cheapFirst(a, b))
 		}},

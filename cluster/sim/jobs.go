@@ -130,6 +130,9 @@ func (s *Sim) run(j *imagined) {
 	if j.job.Preemptions > 0 || j.lost {
 		j.redo = j.life.Resume
 	}
+	if j.life.Saved && j.job.CheckpointAt.IsZero() {
+		j.job.CheckpointAt = s.instant
+	}
 	if limit := time.Duration(j.job.Spec.MaxDuration); limit > 0 {
 		s.unlessEnded(j, limit, func() { s.end(j, nexus.CauseTimeout, -1) })
 	}

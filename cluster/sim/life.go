@@ -17,6 +17,8 @@ type Life struct {
 	Resume time.Duration
 	// Every is how often it saves by itself, which is what the loss of a node leaves it; 0: never.
 	Every time.Duration
+	// Saved says that it has a checkpoint from its start on.
+	Saved bool
 	// Patience is after how long a job that never started is withdrawn; 0: never.
 	Patience time.Duration
 }

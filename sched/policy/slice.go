@@ -42,16 +42,19 @@ func TurnAt(waiting, running *nexus.Job, at time.Time) time.Time {
 		return time.Time{}
 	}
 	turn := running.Started.Add(max(slice, lead*Ran(waiting, at)-time.Duration(running.Served)))
-	if rested := WaitingSince(waiting).Add(settle); rested.After(turn) {
+	if rested := RestedAt(waiting); rested.After(turn) {
 		return rested
 	}
 	return turn
 }
 
+// RestedAt is when a waiting job may take the seats of equals at the earliest.
+func RestedAt(waiting *nexus.Job) time.Time { return WaitingSince(waiting).Add(settle) }
+
 // WaitingSince is when a waiting job's present wait began: its submit, or the end of its last attempt.
 func WaitingSince(j *nexus.Job) time.Time {
-	if j.Finished.After(j.Submitted) {
-		return j.Finished
+	if j.Result != nil && j.Result.Ended.After(j.Submitted) {
+		return j.Result.Ended
 	}
 	return j.Submitted
 }

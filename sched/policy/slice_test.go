@@ -57,7 +57,7 @@ func TestTwoJobsNeverEvictOneAnotherInTurn(t *testing.T) {
 				continue
 			}
 			before := Ran(a, at)
-			a.Served, a.Phase, a.Finished, a.Preemptions = nexus.Duration(before), nexus.Pending, at, a.Preemptions+1
+			a.Served, a.Phase, a.Result, a.Preemptions = nexus.Duration(before), nexus.Pending, &nexus.Result{Ended: at}, a.Preemptions+1
 			b.Phase, b.Started = nexus.Running, at
 			if MayTurn(a, b, at.Add(slice-1)) {
 				t.Fatal("evicted within its slice")

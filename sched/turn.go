@@ -1,0 +1,80 @@
+package sched
+
+import (
+	"cmp"
+
+	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
+)
+
+// turn makes room for a job by its equals, in queues that slice time: those who have run long make way for who has run
+// little. It works as [cycle.yield] does, reserve first and then evict, and like there the fewest leave. That two
+// jobs do not evict one another in turn is the policy's doing ([policy.MayTurn]).
+func (c *cycle) turn(e *entry) bool {
+	f := c.in(e.as)
+	if !c.slicing(e.queue) || f.tired && e.job.Served == 0 {
+		return false
+	}
+	if rested := policy.RestedAt(&e.job); rested.After(c.at) {
+		c.wakeAt(rested)
+		return false
+	}
+	soon, own := c.leavingFor(e)
+	seats, victims := c.makeRoom(e, soon, c.equals)
+	if seats == nil {
+		c.nextTurn(e)
+		f.tired = f.tired || e.job.Served == 0
+		return false
+	}
+	c.evict(e, seats, victims, soon, own)
+	return true
+}
+
+// slicing reports whether a queue slices time.
+func (c *cycle) slicing(queue int) bool {
+	return c.policy.Slicing || queue >= 0 && c.tree.queues[queue].TimeSlicing
+}
+
+// equals is the cheapest set of equals whose turn is over and that make room for e; nil if there is none.
+func (c *cycle) equals(e *entry) []*entry {
+	turns := func(a, b *entry) int { return policy.CompareTurns(&a.job, &b.job, c.at) }
+	return c.clear(e, clearing{
+		soon: true,
+		may: func(v *entry) bool {
+			return c.stays(v) && c.slicing(v.queue) && policy.MayTurn(&e.job, &v.job, c.at)
+		},
+		orders: []func(a, b *entry) int{turns, func(a, b *entry) int {
+			return cmp.Or(cmp.Compare(size(b), size(a)), turns(a, b))
+		}},
+		compare: func(a, b []*entry) int {
+			return policy.TurnOf(c.running(a), 0, c.at).Compare(policy.TurnOf(c.running(b), 0, c.at))
+		},
+	})
+}
+
+// nextTurn wakes the planner when the next turn of somebody is over. One look a cycle is enough: it is the same for all
+// who have not run yet.
+func (c *cycle) nextTurn(e *entry) {
+	if c.turnsSeen {
+		return
+	}
+	c.turnsSeen = true
+	for _, on := range c.live {
+		for _, v := range on {
+			if at := policy.TurnAt(&e.job, &v.job, c.at); c.slicing(v.queue) && at.After(c.at) {
+				c.wakeAt(at)
+			}
+		}
+	}
+}
+
+// stays reports whether a live job is neither on its way out nor waited for, and nothing about it is undecided.
+func (c *cycle) stays(v *entry) bool {
+	_, undecided := c.taken[v.job.ID]
+	undecided = undecided && !c.bars.fresh[v.job.ID]
+	leaves := v.job.Phase == nexus.Stopping || c.later.Held(v.job.ID) == nil // or somebody ahead waits for it
+	return !undecided && !leaves
+}
+
+// anySlicing reports whether any queue slices time.
+func (c *cycle) anySlicing() bool { return c.policy.Slicing || c.tree.slicing }
