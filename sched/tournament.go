@@ -24,12 +24,6 @@ func newTournament[T any](n int, compare func(a, b *T) int) *tournament[T] {
 	return t
 }
 
-// set changes a value and lets it play.
-func (t *tournament[T]) set(slot int, v T) {
-	t.values[slot] = v
-	t.play(slot)
-}
-
 // play brings the winners up to date after a value has changed.
 func (t *tournament[T]) play(slot int) {
 	for node := (t.size + slot) / 2; node > 0; node /= 2 {
