@@ -93,6 +93,11 @@ func completion() figure {
 			})
 		}
 		_ = work.Wait() // each has its own error
+		for _, name := range []string{"ours", "slicing"} {
+			if runs[name].err == nil {
+				b.tell(name, runs[name].result)
+			}
+		}
 		reportOurs(lines, runs["ours"], runs["slicing"], runs["fifo"], report)
 		for _, base := range baselines() {
 			o := runs[base.policy]
@@ -101,11 +106,16 @@ func completion() figure {
 				continue
 			}
 			report(base.line().Against(o.result.AvgJCT, base.avg))
-			b.say("%s: avg %.0f s, p50 %.0f, p99 %.0f, queue avg %.0f max %.0f, bsld %.2f, util %.1f %%, %d preemptions, %d cycles planned in %v", base.policy,
-				o.result.AvgJCT, o.result.P50JCT, o.result.P99JCT, o.result.AvgQueue, o.result.MaxQueue, o.result.AvgBSLD, o.result.Util, o.result.Preemptions, o.result.Cycles, o.result.Planning.Round(time.Millisecond))
+			b.tell(base.policy, o.result)
 		}
 		return nil
 	}}
+}
+
+// tell says all of what a replay came to.
+func (b *bench) tell(name string, r app.ReplayResult) {
+	b.say("%s: avg %.0f s, p50 %.0f, p99 %.0f, queue avg %.0f max %.0f, bsld %.2f, util %.1f %%, %d preemptions, %d cycles planned in %v", name,
+		r.AvgJCT, r.P50JCT, r.P99JCT, r.AvgQueue, r.MaxQueue, r.AvgBSLD, r.Util, r.Preemptions, r.Cycles, r.Planning.Round(time.Millisecond))
 }
 
 // outcome is a replay and what it came to.
