@@ -5,13 +5,14 @@ help:
 	@echo "go run ./cmd/nexus run examples/mnist/job.yaml    the first job: train MNIST here"
 	@echo
 	@echo "make test            everything that has to hold, cheap checks first; installs what it needs"
-	@echo "make test-nightly    the same for longer: more fuzzing, more kill points, each test three times"
+	@echo "make test-nightly    the same for longer: more fuzzing, kill points and soaking, each test three times"
 	@echo "make quick           gofmt, house rules, vet and staticcheck: what to run before a commit"
 	@echo "make setup           only the Debian packages that the tests need"
 	@echo "make build           build the program into bin/nexus"
 	@echo "make clean           remove what these commands built"
 	@echo
 	@echo "Settings: PROCS=2 (packages at a time)  FUZZTIME=3s (per target)  POINTS=200 (kill -9 points)"
+	@echo "          SOAK=1000000 (random steps of the planner)"
 	@echo "          COUNT=1 (times each test)     TIMEOUT=10m (per package)"
 	@echo "Example:  make test FUZZTIME=30s POINTS=1000"
 	@echo
@@ -21,7 +22,7 @@ test:
 	@sh scripts/test.sh
 
 test-nightly:
-	@FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
+	@FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
 
 quick:
 	@QUICK=1 sh scripts/test.sh

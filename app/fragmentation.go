@@ -47,17 +47,7 @@ const overload = 1.3
 
 // Run runs it. Errors are [nexus.Error], or that of ctx.
 func (f Fragmentation) Run(ctx context.Context) (FragmentationResult, error) {
-	pods, nodes, err := arrivals(f.Pods, f.Nodes, f.Seed)
-	if err != nil {
-		return FragmentationResult{}, err
-	}
-	know := knowledge{moves: f.Moves}
-	if f.Known {
-		for _, p := range f.Pods {
-			know.mix = append(know.mix, p.Spec(0))
-		}
-	}
-	p, err := choose(f.Policy, know)
+	pods, nodes, p, err := f.Inputs()
 	if err != nil {
 		return FragmentationResult{}, err
 	}

@@ -30,7 +30,11 @@ func (c *cycle) clear(e *entry, cl clearing) []*entry {
 		return cmp.Or(bit(b.ok)-bit(a.ok), cmp.Compare(bit(len(a.leave) > 0), bit(len(b.leave) > 0)),
 			cl.compare(a.leave, b.leave), cmp.Compare(a.slot, b.slot))
 	}
-	found := c.proposals(e, cl, better, need == 1)
+	most := need
+	if spans(e.as.spec.Topology.Require) {
+		most = 0 // the best may be apart from one another
+	}
+	found := c.proposals(e, cl, better, most)
 	if len(found) < need {
 		return nil
 	}
@@ -50,8 +54,8 @@ func (c *cycle) clear(e *entry, cl clearing) []*entry {
 	return c.spareGang(e, slices.SortedFunc(maps.Values(all), cl.orders[0]), cl)
 }
 
-// proposals asks every node, or at least those that matter where only the best one does.
-func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int, one bool) (found []proposal) {
+// proposals asks every node, or at least those that matter where only so many of the best do; 0: all do.
+func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int, most int) (found []proposal) {
 	t := c.index.table(e.as.shape, &e.as.spec)
 	ask := func(slot int) proposal {
 		if c.index.rooms[slot].Node.State != nexus.Ready {
@@ -87,9 +91,14 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 	for _, slot := range c.unsure.list {
 		tell(ask(slot))
 	}
-	if one {
-		if slot := known.best(&c.unsure); slot >= 0 {
+	if most > 0 {
+		for range most {
+			slot := known.best(&c.unsure)
+			if slot < 0 || !known.values[slot].ok {
+				break
+			}
 			tell(known.values[slot])
+			c.unsure.add(slot)
 		}
 		return found
 	}

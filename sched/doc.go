@@ -12,7 +12,8 @@
 //   - shrink: elastic jobs are asked for the nodes that they could do without, and come back on the others
 //     (shrink.go, resize.go);
 //   - yield: running jobs of lower priority are asked for their seats, the fewest and cheapest, and the
-//     seats are kept for who asked until he starts or goes (yield.go);
+//     seats are kept for who asked until he starts or goes (yield.go, over the search of clear.go);
+//   - turn: in a queue that slices time, equals that have run long make way for who has run little (turn.go);
 //   - reclaim: what other queues borrowed is taken back for a job within its queue's quota, in the same two
 //     phases (reclaim.go);
 //   - claim: a blocked job keeps what it waits for, so that nobody behind it moves its start; whoever
@@ -32,7 +33,8 @@
 // # Order
 //
 // Jobs of queues that have nothing to do with one another go by [policy.Compare]: priority, inference ahead
-// of its equals, arrival, id. Inside of a queue they go by [policy.CompareIn], where priority is first too.
+// of its equals, the key of the [policy.Rank], arrival, id. Our key is when a job ought to start
+// ([policy.Outlook.Due]); it is made of the submit time and of what the history taught, not of the clock. Inside of a queue they go by [policy.CompareIn], where priority is first too.
 // In a cohort, the children of one parent, it is the turn of the queue whose next job has, from first to
 // last: the higher priority; seats reserved for it; room within the queue's quota; the smaller share by
 // weight; the earlier arrival; the smaller id. With order: fair the same decides between a queue's users. A
@@ -46,6 +48,15 @@
 // passed for ever. What a queue is entitled to is not denied by the second: a borrower that waits cannot
 // stand in a lender's way. Nobody is evicted in turn: who reclaims stays within its quota, who is reclaimed
 // from was beyond it, by both accounts.
+//
+// # Speed
+//
+// What is asked of every node is kept and asked again only where something changed. The [index] has a table for
+// each kind of request: how well each node suits it, with a [tournament] over the nodes, so that the best of
+// thousands is the root of a tree. The ledger tells which nodes changed. Jobs that ask for the same are of one [form]: in a
+// cycle capacity only shrinks, so what one of them did not find the next need not look for.
+//
+// docs/planner.md tells all of this at length, for who inherits it.
 //
 // The planner acts on nothing. Whether a decision was carried out it learns from the next delta.
 package sched

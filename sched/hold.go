@@ -140,7 +140,7 @@ func (c *cycle) inTheWay(e *entry) string {
 		c.later.Release(cl.entry.job.ID)
 		fits := false
 		c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
-			fits = c.find(e, c.both, &c.apart) != nil
+			fits = c.findNow(e) != nil
 		})
 		if fits {
 			return cl.entry.job.ID

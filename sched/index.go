@@ -40,7 +40,7 @@ type table struct {
 // rating is what one node is worth for a request: a seat of some rank, or how far it gets.
 type rating struct {
 	fits bool
-	met  int  // demands met before the first that is not; -1: the node takes no jobs
+	met  int8 // demands met before the first that is not; -1: the node takes no jobs
 	rank rank // less is better; where nothing fits: how little it has of what is short
 }
 
@@ -152,14 +152,14 @@ func (x *index) rate(t *table, r *ledger.Room) rating {
 		return rating{met: -1}
 	}
 	if rank, ok := x.picker.rate(r, &t.spec); ok {
-		return rating{fits: true, met: len(t.demands), rank: rank}
+		return rating{fits: true, met: int8(len(t.demands)), rank: rank}
 	}
 	for i := range t.demands {
 		if have := t.demands[i].have(r); have < t.demands[i].need {
-			return rating{met: i, rank: rank{-have}}
+			return rating{met: int8(i), rank: rank{-have}}
 		}
 	}
-	return rating{met: len(t.demands)}
+	return rating{met: int8(len(t.demands))}
 }
 
 // shortfall is what [fleet.shortfall] says of the same nodes.
@@ -170,7 +170,7 @@ func (x *index) shortfall(t *table, need int, code nexus.ReasonCode) nexus.Reaso
 		return nexus.Reason{}
 	case t.fit > 0:
 		return nexus.Reason{Code: code, Resource: "nodes", Need: int64(need), Have: int64(t.fit)}
-	case best < 0 || t.values[best].met >= len(t.demands):
+	case best < 0 || int(t.values[best].met) >= len(t.demands):
 		return nexus.Reason{Code: code, Resource: "nodes", Need: int64(need)}
 	case t.values[best].met < 0:
 		d := t.demands[0]

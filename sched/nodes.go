@@ -18,11 +18,24 @@ type candidate struct {
 // it may have more; nil if they are not to be had. See is how to look at the nodes in apart; all others are
 // as `now` has them.
 func (c *cycle) find(e *entry, see look, apart *slots) []nexus.Seat {
+	return c.seek(e, see, apart, false)
+}
+
+// findNow looks for seats that are free now and kept for nobody: only nodes with a seat by `now` alone can have one.
+func (c *cycle) findNow(e *entry) []nexus.Seat { return c.seek(e, c.both, &c.apart, true) }
+
+func (c *cycle) seek(e *entry, see look, apart *slots, now bool) []nexus.Seat {
 	t := c.index.table(e.as.shape, &e.as.spec)
 	spec := &e.as.spec
 	size := gang(spec)
+	if now && t.fit < size.Min {
+		return nil
+	}
 	var found []candidate
 	offer := func(slot int) {
+		if now && !t.values[slot].fits {
+			return
+		}
 		node := c.index.rooms[slot].Node
 		if node.State != nexus.Ready || !see(node.Name, &c.room) {
 			return

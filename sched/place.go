@@ -19,7 +19,7 @@ func (c *cycle) place(e *entry) bool {
 	case f.full != nil || c.barredBy(e) != "":
 		return false
 	}
-	seats := c.find(e, c.both, &c.apart)
+	seats := c.findNow(e)
 	if seats == nil {
 		seats = c.findInGap(e)
 	}
@@ -66,6 +66,6 @@ func (c *cycle) findInGap(e *entry) []nexus.Seat {
 		}
 	}
 	var seats []nexus.Seat
-	c.without(gap, func() { seats = c.find(e, c.both, &c.apart) })
+	c.without(gap, func() { seats = c.findNow(e) })
 	return seats
 }

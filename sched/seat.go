@@ -165,19 +165,56 @@ func isModel(d *nexus.GPU, models []string) bool {
 	if len(models) == 0 {
 		return true
 	}
-	have := " " + words(d.Model) + " "
 	for _, m := range models {
-		if want := words(m); want != "" && strings.Contains(have, " "+want+" ") {
+		if hasWords(d.Model, m) {
 			return true
 		}
 	}
 	return false
 }
 
-func words(text string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
-	}), " ")
+// hasWords reports whether the words of one text stand in another, one after the other, whatever their case. Nodes are
+// asked by the million, so nothing is allocated for it.
+func hasWords(text, wanted string) bool {
+	first, others := word(wanted)
+	for first != "" && text != "" {
+		var w string
+		if w, text = word(text); strings.EqualFold(w, first) && beginsWith(text, others) {
+			return true
+		}
+	}
+	return false
+}
+
+func beginsWith(text, wanted string) bool {
+	for {
+		want, others := word(wanted)
+		if want == "" {
+			return true
+		}
+		var w string
+		if w, text = word(text); !strings.EqualFold(w, want) {
+			return false
+		}
+		wanted = others
+	}
+}
+
+// word is the first word of a text, which is letters and digits, and what follows it.
+func word(text string) (w, rest string) {
+	begin := 0
+	for begin < len(text) && !inWord(text[begin]) {
+		begin++
+	}
+	end := begin
+	for end < len(text) && inWord(text[end]) {
+		end++
+	}
+	return text[begin:end], text[end:]
+}
+
+func inWord(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 func seatGPUs(n *nexus.Node, picked []int) []nexus.SeatGPU {

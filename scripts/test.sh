@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 procs=${PROCS:-2}         # packages built and tested at a time
 fuzztime=${FUZZTIME:-3s}  # for each fuzz target
 points=${POINTS:-200}     # kill -9 points of the torture
+soak=${SOAK:-1000000}     # random steps of the planner's soak
 count=${COUNT:-1}         # how often each test runs
 timeout=${TIMEOUT:-10m}   # for the tests of one package
 
@@ -78,6 +79,10 @@ stage "darwin/arm64" builds_for darwin arm64
 stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -timeout "$timeout" ./...
 stage "tests of the nested modules" nested_modules
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
+# Without the race detector, which would make them ten times longer and sees the
+# same code in the stage before.
+stage "soak of the planner" gotest -count 1 -timeout 60m -run TestSoak ./engine -soak.steps="$soak"
+stage "public traces" gotest -count 1 -timeout "$timeout" -run 'TestOpenb|TestPhilly' ./app
 if grep -qs torture.points app/*_test.go; then
 	stage "torture" gotest -race -count 1 -timeout 60m -run Torture ./app -torture.points="$points"
 fi

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"time"
 
 	"ainexus.io/bench/machine"
@@ -58,30 +56,9 @@ func (b *bench) times(n int) int {
 // take measures one figure and prints a row for each of its lines, measured or not.
 func (b *bench) take(ctx context.Context, f figure, rows *row.Printer) error {
 	b.say("%s ...", f.name)
-	begin, told := time.Now(), []string{}
-	var printing error
-	report := func(r row.Row) {
-		told = append(told, r.What)
-		printing = errors.Join(printing, rows.Print(r))
-	}
-	err := f.measure(ctx, b, report)
-	if cause := context.Cause(ctx); cause != nil {
-		err = errors.Join(fmt.Errorf("stopped: %w", cause), err)
-	}
-	for _, line := range f.lines {
-		if !slices.Contains(told, line.What) {
-			report(line.Missing(reason(err)))
-		}
-	}
+	begin := time.Now()
+	err := rows.Owe(ctx, f.lines, func(report func(row.Row)) error { return f.measure(ctx, b, report) })
 	b.say("%s took %v", f.name, time.Since(begin).Round(time.Millisecond))
-	return printing
-}
-
-// reason is err, or that a line was passed over, which is a mistake of the benchmark.
-func reason(err error) error {
-	if err == nil {
-		return errors.New("the benchmark passed over this line")
-	}
 	return err
 }
 

@@ -20,8 +20,11 @@ type Fact struct{ Name, Value string }
 func (f Fact) String() string { return f.Name + ": " + f.Value }
 
 // Describe tells what this machine is and what is installed on it. What cannot be found out is told as such.
-func Describe(ctx context.Context) []Fact {
-	facts := []Fact{
+func Describe(ctx context.Context) []Fact { return append(Conditions(ctx), torch(ctx)...) }
+
+// Conditions is Describe without what only peers need.
+func Conditions(ctx context.Context) []Fact {
+	return []Fact{
 		{"date", time.Now().UTC().Format(time.RFC3339)},
 		{"cpu", field("/proc/cpuinfo", "model name")},
 		{"cores", fmt.Sprint(runtime.NumCPU())},
@@ -30,7 +33,6 @@ func Describe(ctx context.Context) []Fact {
 		{"go", runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH},
 		Load("load before"),
 	}
-	return append(facts, torch(ctx)...)
 }
 
 // Load is the load average of now: over 1, 5 and 15 minutes, running and existing threads.

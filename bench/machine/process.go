@@ -85,6 +85,9 @@ func PSS(pids ...int) (int64, error) {
 // RSS is the resident set size of a process in bytes.
 func RSS(pid int) (int64, error) { return sum([]int{pid}, "status", "VmRSS") }
 
+// PeakRSS is the most that the resident set of a process ever was, in bytes.
+func PeakRSS(pid int) (int64, error) { return sum([]int{pid}, "status", "VmHWM") }
+
 func sum(pids []int, file, name string) (int64, error) {
 	var total int64
 	for _, pid := range pids {

@@ -1,10 +1,13 @@
 package row
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 )
@@ -28,6 +31,29 @@ func (p *Printer) Print(r Row) error {
 	e := json.NewEncoder(p.w)
 	e.SetEscapeHTML(false) // a row is read by people too, and "must" holds <= and >=
 	return e.Encode(r)
+}
+
+// Owe has lines measured and prints a row for each: as it is reported, or with the reason why it was not.
+func (p *Printer) Owe(ctx context.Context, lines []Line, measure func(report func(Row)) error) error {
+	var told []string
+	var printing error
+	report := func(r Row) {
+		told = append(told, r.What)
+		printing = errors.Join(printing, p.Print(r))
+	}
+	err := measure(report)
+	if cause := context.Cause(ctx); cause != nil {
+		err = errors.Join(fmt.Errorf("stopped: %w", cause), err)
+	}
+	if err == nil {
+		err = errors.New("the benchmark passed over this line")
+	}
+	for _, line := range lines {
+		if !slices.Contains(told, line.What) {
+			report(line.Missing(err))
+		}
+	}
+	return printing
 }
 
 // Close writes the table, if it is to be one.
