@@ -34,6 +34,8 @@ type Replay struct {
 	PreemptionCost time.Duration
 	// CheckpointEvery is how often jobs save by themselves, which is what they have when a node is lost. Default: never.
 	CheckpointEvery time.Duration
+	// Queues have limits, orders and time slicing; those that jobs name beside them have none.
+	Queues []nexus.Queue
 	// Failures is how often each node is lost, per day on average. Default: never.
 	Failures float64
 }
@@ -108,15 +110,18 @@ func (r Replay) fits(nodes []nexus.Node) (fit []trace.Job, left int, why string)
 	return fit, left, why
 }
 
-// queuesOf are the queues that a trace names, each without limits.
-func queuesOf(jobs []trace.Job) []nexus.Queue {
+// queuesOf are the given queues, and those that a trace names beside them, each without limits.
+func queuesOf(given []nexus.Queue, jobs []trace.Job) []nexus.Queue {
 	names := map[string]bool{}
 	for _, j := range jobs {
 		if j.Queue != "" {
 			names[j.Queue] = true
 		}
 	}
-	var queues []nexus.Queue
+	queues := slices.Clone(given)
+	for _, q := range given {
+		delete(names, q.Name)
+	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		queues = append(queues, nexus.Queue{Name: name})
 	}
@@ -149,7 +154,7 @@ func (r Replay) Run(ctx context.Context) (ReplayResult, error) {
 	tally := score.New(r.Nodes*r.GPUsPerNode, from, to, duration)
 	run := &replay{replay: r, jobs: jobs, tally: tally, finished: make(chan struct{}), tick: r.progress(len(jobs))}
 	run.place = sim.NewWith(jobs[0].Submit, sim.Options{
-		Brisk: true, Queues: queuesOf(jobs), Failures: r.Failures, Seed: r.Seed, Tell: run.observe,
+		Brisk: true, Queues: queuesOf(r.Queues, jobs), Failures: r.Failures, Seed: r.Seed, Tell: run.observe,
 	}, nodes...)
 	run.place.At(jobs[0].Submit, run.next)
 	w := watcher{held: run.estimate, finished: run.finished}
@@ -193,7 +198,7 @@ func (r *replay) next() {
 	for r.came < len(r.jobs) && !r.jobs[r.came].Submit.After(now) {
 		j := r.jobs[r.came]
 		r.came++
-		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Saved: r.replay.TimeSlicing, Runs: j.Duration, Resume: r.replay.PreemptionCost, Every: r.replay.CheckpointEvery})
+		r.place.SubmitAs(j.ID, j.User, r.replay.spec(j), sim.Life{Saved: r.replay.TimeSlicing || len(r.replay.Queues) > 0, Runs: j.Duration, Resume: r.replay.PreemptionCost, Every: r.replay.CheckpointEvery})
 	}
 	if r.came < len(r.jobs) {
 		r.place.At(r.jobs[r.came].Submit, r.next)

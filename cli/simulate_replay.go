@@ -13,6 +13,7 @@ import (
 	"ainexus.io/app"
 	"ainexus.io/cluster/sim/trace"
 	"ainexus.io/nexus"
+	"ainexus.io/sched"
 )
 
 // replayFlags are what `simulate replay` was called with.
@@ -27,6 +28,7 @@ type replayFlags struct {
 	synthetic   bool
 	rate        float64
 	mix, length string
+	queues      string
 	plot        string
 	asJSON      bool
 }
@@ -57,6 +59,7 @@ func (p *program) replayCommand() *cobra.Command {
 	flags.Float64Var(&f.rate, "rate", 60, "with --synthetic: jobs per hour")
 	flags.StringVar(&f.mix, "mix", "", "with --synthetic: GPUs and how often they are asked for (default 1:70,2:8,4:10,8:9,16:3)")
 	flags.StringVar(&f.length, "for", "1d", "with --synthetic: how long jobs keep coming")
+	flags.StringVar(&f.queues, "queues", "", "queues with quota, order and time slicing, as nexus queues apply takes them; those that jobs name beside them have no limits")
 	flags.StringVar(&f.plot, "plot", "", "draw utilisation, queue and completion times into this .svg or .png, all runs on one picture")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	completePolicies(cmd)
@@ -67,6 +70,11 @@ func (p *program) replayCommand() *cobra.Command {
 func (p *program) replay(cmd *cobra.Command, f *replayFlags) (err error) {
 	if err := f.check(cmd); err != nil {
 		return err
+	}
+	if f.queues != "" {
+		if f.run.Queues, err = p.replayQueues(f.queues); err != nil {
+			return err
+		}
 	}
 	if f.run.Jobs, err = p.replayJobs(f); err != nil {
 		return err
@@ -93,6 +101,18 @@ func (p *program) replay(cmd *cobra.Command, f *replayFlags) (err error) {
 		return p.printJSON(results[0])
 	}
 	return p.printReplays(results)
+}
+
+// replayQueues reads queues and judges them together.
+func (p *program) replayQueues(path string) ([]nexus.Queue, error) {
+	queues, _, err := p.readQueues(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, errs := sched.CheckQueues(queues); len(errs) > 0 {
+		return nil, errs
+	}
+	return queues, nil
 }
 
 func (p *program) replayOne(ctx context.Context, run app.Replay) (app.ReplayResult, error) {

@@ -58,9 +58,6 @@ func (p *Place) ApplyQueues(ctx context.Context, queues []nexus.Queue) (api.Queu
 		if q.ScaleUp {
 			changes.Notices = append(changes.Notices, "scale_up of queue "+q.Name+" has no effect on this machine")
 		}
-		if q.TimeSlicing {
-			changes.Notices = append(changes.Notices, "time_slicing of queue "+q.Name+" has no effect yet: equals are not evicted")
-		}
 	}
 	if len(put) == 0 {
 		return changes, nil
