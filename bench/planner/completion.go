@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,13 +83,15 @@ func completion() figure {
 			o := &outcome{run: run}
 			o.run.Policy = base.policy
 			runs[base.policy] = o
-			order = append([]*outcome{o}, order...)
+			order = append(order, o)
 		}
 		var work errgroup.Group
 		work.SetLimit(2)
 		for _, o := range order {
 			work.Go(func() error {
+				begin := time.Now()
 				o.result, o.err = o.run.Run(ctx)
+				b.say("%s is through after %v", cmp.Or(o.run.Policy, "ours"), time.Since(begin).Round(time.Second))
 				return nil
 			})
 		}
