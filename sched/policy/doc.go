@@ -5,6 +5,5 @@
 // Which of the nodes that fit is best is a [Scorer]'s answer. A scorer is made from what jobs ask
 // ([Demand], learnt by [LearnArrival]) and from what the nodes have ([Supply]); it then sees one [Site] and
 // one [Request] at a time, so a planner may keep its scores until a site changes or a new mix is out. Ours
-// is [Worth]; the others are published ones to compare with. Where nothing fits, [Relocate] says which
-// running jobs could make room.
+// is [Worth]; the others are published ones to compare with.
 package policy
