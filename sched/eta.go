@@ -17,7 +17,7 @@ type ahead struct {
 // now: before is what it was told last. It is asked once in a wait, so that an estimate costs nothing while a line stands.
 func (c *cycle) foresee(a *ahead, i int, before nexus.Reason) *nexus.Estimate {
 	e := c.turns[i].entry
-	if before.Code.InLine() || !e.told.Code.InLine() {
+	if before.Code.InLine() || !e.told.Code.InLine() || !c.outlook.Taught() { // nothing is foreseen of nothing
 		return nil
 	}
 	start := c.outlook.Start(&e.job, policy.Ahead{Work: a.work, GPUs: c.readyGPUs(), Head: c.headFor(a, i)}, c.at)

@@ -20,6 +20,7 @@ type world struct {
 	queues  []nexus.Queue
 	use     []nexus.QueueUse
 	at      time.Time
+	history *nexus.History // as told at the beginning
 	planner *Planner
 	started bool
 
@@ -79,7 +80,7 @@ func (w *world) arrive(id string, phase nexus.Phase) {
 }
 
 func (w *world) snapshot() nexus.Snapshot {
-	s := nexus.Snapshot{At: w.at, Queues: w.queues, Use: w.use}
+	s := nexus.Snapshot{At: w.at, Queues: w.queues, Use: w.use, History: w.history}
 	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
 		s.Nodes = append(s.Nodes, w.nodes[name])
 	}
