@@ -20,33 +20,21 @@ func (c *cycle) reclaim(e *entry) bool {
 		return false
 	}
 	key := hungry{e.form, e.job.Spec.Priority, e.queue}
-	own := c.stopping[e.job.ID]
-	if c.robbed[key] && own == nil {
+	if c.robbed[key] && c.stopping[e.job.ID] == nil {
 		return false
 	}
-	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool { return c.later.Held(v.job.ID) == nil })
+	soon, own := c.leavingFor(e)
 	ask := e.ask
 	seats, victims := c.takeBack(e, soon)
-	if c.widen(e); ask != nil { // what it may have now is what its reason is about
+	if c.widen(e); ask != nil { // what it may have now is what its reason is about, not what it could have had
 		c.narrowTo(e, ask)
 	}
 	if seats == nil {
 		c.robbed[key] = true
 		return false
 	}
-	for _, v := range victims {
-		if c.bars.fresh[v.job.ID] {
-			c.undone[v.job.ID] = e.job.ID
-			continue
-		}
-		c.evicted = append(c.evicted, nexus.Eviction{Job: v.job.ID, Attempt: v.job.Attempt, For: e.job.ID})
-	}
-	if forIt := slices.Concat(own, victims); len(forIt) > 0 {
-		c.reasons[e] = nexus.Reason{Code: nexus.WaitPreempt, Job: sortedByID(forIt)[0].job.ID}
-	}
 	e.ahead = len(c.claims)
-	leave := slices.Concat(soon, victims)
-	c.keep(claim{entry: e, seats: seats, preempts: len(c.kept[e.job.ID].Seats)+len(own)+len(victims) > 0}, leave...)
+	c.ask(e, seats, victims, soon, own)
 	return true
 }
 
@@ -56,13 +44,7 @@ func (c *cycle) takeBack(e *entry, soon []*entry) (seats []nexus.Seat, victims [
 	t := &taking{cycle: c, e: e, after: c.inPromise().clone()}
 	before, now, later, size := c.held, c.now.Checkpoint(), c.later.Checkpoint(), len(c.apart.list)
 	c.held = before.clone()
-	ask := e.ask
 	defer func() {
-		if seats == nil { // what it could have had is not what it is held for
-			if c.widen(e); ask != nil {
-				c.narrowTo(e, ask)
-			}
-		}
 		c.held = before
 		c.now.Rollback(now)
 		c.later.Rollback(later)

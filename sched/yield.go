@@ -34,8 +34,16 @@ func (c *cycle) leavingFor(e *entry) (soon, own []*entry) {
 	}), own
 }
 
-// evict asks victims for their seats, takes back those who were only just placed, and keeps the seats for the job.
+// evict asks victims for their seats and keeps these for the job. Of who is stopping anyhow, those that it does not meet
+// concern it only if they stop for it.
 func (c *cycle) evict(e *entry, seats []nexus.Seat, victims, soon, own []*entry) {
+	soon = slices.DeleteFunc(soon, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
+	c.ask(e, seats, victims, soon, own)
+}
+
+// ask asks victims for their seats, takes back those who were only just placed, and keeps the seats for the job: it waits
+// for all of the victims and of who stops soon, its own among them.
+func (c *cycle) ask(e *entry, seats []nexus.Seat, victims, soon, own []*entry) {
 	for _, v := range victims {
 		if c.bars.fresh[v.job.ID] {
 			c.undone[v.job.ID] = e.job.ID
@@ -46,7 +54,6 @@ func (c *cycle) evict(e *entry, seats []nexus.Seat, victims, soon, own []*entry)
 	if forIt := slices.Concat(own, victims); len(forIt) > 0 {
 		c.reasons[e] = nexus.Reason{Code: nexus.WaitPreempt, Job: sortedByID(forIt)[0].job.ID}
 	}
-	soon = slices.DeleteFunc(soon, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
 	c.keep(claim{entry: e, seats: seats, preempts: len(c.kept[e.job.ID].Seats)+len(own)+len(victims) > 0}, slices.Concat(soon, victims)...)
 }
 
