@@ -62,11 +62,11 @@ func (c *cycle) due(e *entry) bool {
 	if c.policy.Rank != policy.ByDue || !c.outlook.Taught() {
 		return true
 	}
-	at := c.outlook.OverdueAt(&e.job)
-	if at.After(c.at) {
-		c.wakeAt(at)
+	if c.outlook.Overdue(&e.job, c.at) {
+		return true
 	}
-	return !at.After(c.at)
+	c.wakeAt(c.outlook.OverdueAt(&e.job))
+	return false
 }
 
 // promised reports whether a live job is stopping for somebody who waits.
