@@ -14,6 +14,7 @@ help:
 	@echo "Settings: PROCS=2 (packages at a time)  FUZZTIME=3s (per target)  POINTS=200 (kill -9 points)"
 	@echo "          SOAK=1000000 (random steps of the planner)"
 	@echo "          COUNT=1 (times each test)     TIMEOUT=10m (per package)"
+	@echo "          SEED=1 (of the planner's laws and soak; 0: a new one each time)"
 	@echo "Example:  make test FUZZTIME=30s POINTS=1000"
 	@echo
 	@echo "One package: go test -race ./sched      One rule of the house: go test ./internal/house"
@@ -22,7 +23,7 @@ test:
 	@sh scripts/test.sh
 
 test-nightly:
-	@FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
+	@FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} SEED=$${SEED:-0} sh scripts/test.sh
 
 quick:
 	@QUICK=1 sh scripts/test.sh

@@ -18,7 +18,7 @@ import (
 
 var (
 	soakSteps = flag.Int("soak.steps", 2_000, "how many random steps the soak takes")
-	soakSeed  = flag.Uint64("soak.seed", 0, "seed of the soak; 0: a new one")
+	soakSeed  = flag.Uint64("soak.seed", 1, "seed of the soak; 0: a new one")
 )
 
 // soak is one fleet under random steps: submit, finish, fail, cancel, drain, lose, recover, let time pass. After each
@@ -53,11 +53,11 @@ func TestSoak(t *testing.T) {
 			steps++
 			s.act()
 			if why := s.turn(); why != "" {
-				t.Fatalf("seed %d, fleet %d: %s\n%s", seed, fleet, why, s.story())
+				t.Fatalf("%s\nseed %d, fleet %d: %s", s.story(), seed, fleet, why)
 			}
 		}
 		if why := s.drain(); why != "" {
-			t.Fatalf("seed %d, fleet %d, in the end: %s\n%s", seed, fleet, why, s.story())
+			t.Fatalf("%s\nseed %d, fleet %d, in the end: %s", s.story(), seed, fleet, why)
 		}
 		resizes += s.resizes
 	}

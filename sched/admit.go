@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -106,7 +107,7 @@ func (c *cycle) quotaReason(s shortage) nexus.Reason {
 		r.Limit = q.most[s.cell]
 	}
 	if s.behind {
-		r.Job = c.heads[at]
+		r.Job = cmp.Or(c.heads[at], c.growers[at])
 	}
 	return r
 }

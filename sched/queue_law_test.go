@@ -215,8 +215,8 @@ func (w *world) held(j nexus.Job, r nexus.Reason) string {
 		return fmt.Sprintf("its queue has %d", got)
 	}
 	if r.Job != "" {
-		if ahead, ok := w.jobs[r.Job]; !ok || ahead.Phase != nexus.Pending {
-			return "nobody of that name is ahead of it"
+		if ahead, ok := w.jobs[r.Job]; !ok || ahead.Phase != nexus.Pending && ahead.Stop != nexus.StopResize {
+			return "nobody of that name is ahead of it, or comes back with more"
 		}
 		return ""
 	}

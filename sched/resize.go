@@ -226,6 +226,7 @@ func (c *cycle) countMore(e *entry, more []nexus.Seat) {
 	c.tree.add(c.widely(), e.queue, what, 1)
 	c.tree.add(c.inPromise(), e.queue, what, 1)
 	for i := e.queue; i >= 0; i = c.tree.queues[i].parent {
+		c.growers[i] = cmp.Or(c.growers[i], e.job.ID)
 		c.more[userAt{i, e.job.User}] += what[ofGPUs]
 	}
 }

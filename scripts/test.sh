@@ -9,6 +9,7 @@ procs=${PROCS:-2}         # packages built and tested at a time
 fuzztime=${FUZZTIME:-3s}  # for each fuzz target
 points=${POINTS:-200}     # kill -9 points of the torture
 soak=${SOAK:-1000000}     # random steps of the planner's soak
+export SEED="${SEED:-1}"  # of the soak and the planner's laws; 0: a new one
 count=${COUNT:-1}         # how often each test runs
 timeout=${TIMEOUT:-10m}   # for the tests of one package
 
@@ -81,7 +82,7 @@ stage "tests of the nested modules" nested_modules
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
 # Without the race detector, which would make them ten times longer and sees the
 # same code in the stage before.
-stage "soak of the planner" gotest -count 1 -timeout 60m -run TestSoak ./engine -soak.steps="$soak"
+stage "soak of the planner" gotest -count 1 -timeout 60m -run TestSoak ./engine -soak.steps="$soak" -soak.seed="$SEED"
 stage "public traces" gotest -count 1 -timeout "$timeout" -run 'TestOpenb|TestPhilly' ./app
 if grep -qs torture.points app/*_test.go; then
 	stage "torture" gotest -race -count 1 -timeout 60m -run Torture ./app -torture.points="$points"
