@@ -26,6 +26,7 @@ type cycle struct {
 	owed     map[string]debt // by node, for all claims
 	reasons  map[*entry]nexus.Reason
 	stuck    *entry // the first that found nothing
+	first    *entry // the first that keeps a claim on what others hold
 
 	turnsSeen bool  // the next turn was looked for
 	apart     slots // the nodes on which `later` is not as `now`, or something is owed

@@ -20,10 +20,13 @@ func crowd(t *testing.T, jobs ...string) *world {
 }
 
 // hours is a history of jobs that ran for an hour.
-func hours(at time.Time) *nexus.History {
+func hours(at time.Time) *nexus.History { return runs(at, 100, time.Hour) }
+
+// runs is a history of so many jobs that ran for so long.
+func runs(at time.Time, n int, each time.Duration) *nexus.History {
 	var learner policy.Learner
-	for range 100 {
-		learner.Over(&nexus.Job{Phase: nexus.Succeeded, Started: at.Add(-time.Hour), Finished: at})
+	for range n {
+		learner.Over(&nexus.Job{Phase: nexus.Succeeded, Started: at.Add(-each), Finished: at})
 	}
 	return learner.News()
 }

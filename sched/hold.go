@@ -30,7 +30,7 @@ func (c *cycle) hold() []nexus.Hold {
 		}
 		if !known {
 			r = c.shortfall(e)
-			if cl := starts[e]; !cl.start.IsZero() && c.due(e) { // else others may pass, and the date is no promise
+			if cl := starts[e]; !cl.start.IsZero() && c.settledInLine(e) { // else others may come ahead of it, and the date is no promise
 				r.Until = cl.start
 			}
 			c.tellNarrowed(e, &r)

@@ -104,6 +104,9 @@ func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan 
 	if rapid.Bool().Draw(t, "queues") {
 		w.queues = anyQueues(t)
 	}
+	if minutes := rapid.IntRange(-200, 200).Draw(t, "likely"); minutes > 0 {
+		w.history = runs(w.at, 20, time.Duration(minutes)*time.Minute)
+	}
 	next := 0
 	pick := func(t *rapid.T, phases ...nexus.Phase) string {
 		var ids []string
