@@ -139,10 +139,14 @@ const (
 	WaitArray    ReasonCode = "array" // as many members of its array run as may run at once
 )
 
-// InLine reports whether a job waits for others to make room and for nothing else: then its start can be estimated.
+// InLine reports whether a job waits for others to make room, on nodes or in its queue's limits, and for nothing else: then
+// its start can be estimated.
 func (c ReasonCode) InLine() bool {
-	return c == WaitCapacity || c == WaitBehind || c == WaitPreempt
+	return c == WaitCapacity || c == WaitBehind || c == WaitPreempt || c.Limited()
 }
+
+// Limited reports whether it is the limits of its queue or its user that a job waits for.
+func (c ReasonCode) Limited() bool { return c == WaitQuota || c == WaitUser }
 
 // Why is the whole answer to "why does my job wait?", made on demand.
 type Why struct {

@@ -130,3 +130,16 @@ func TestADateThatOthersMayMoveIsNoPromise(t *testing.T) {
 		t.Errorf("short jobs may pass b as long as it is young, but it is told %+v, %v", why, err)
 	}
 }
+
+func TestWhoIsHeldByQuotaIsForetoldAStart(t *testing.T) {
+	w := crowd(t)
+	w.setNode(readNode(t, []string{"n1", "gpus=8"}))
+	w.setQueue(readQueue(t, []string{"q", "quota=1"}))
+	for _, id := range []string{"a", "b", "c"} {
+		w.setJob(readJob(t, w, []string{id, "gpus=1", "queue=q"}))
+	}
+	starts := foretold(w.step())
+	if b, c := starts["b"], starts["c"]; b == nil || c == nil || c.Plain <= b.Plain || time.Duration(b.Plain) < 50*time.Minute {
+		t.Errorf("one GPU of the quota is had one after the other, for an hour each, but foretold is %+v and %+v", b, c)
+	}
+}

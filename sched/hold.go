@@ -38,9 +38,7 @@ func (c *cycle) hold() []nexus.Hold {
 		if s.told = nil; shared && !known {
 			s.told = f.short
 		}
-		if r.Code.InLine() {
-			ahead.work += s.work
-		}
+		ahead.count(r, s.work)
 		if before := e.told; before != r {
 			e.told = r
 			news = append(news, nexus.Hold{Job: e.job.ID, Reason: r, Start: c.foresee(&ahead, i, before)})
