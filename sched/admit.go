@@ -28,7 +28,7 @@ func (c *cycle) admit(e *entry) bool {
 			return false
 		}
 	}
-	if short.now && c.reclaim(e) {
+	if short.now && (c.reclaim(e) || c.ripen(e, c.roomByLent)) {
 		if _, told := c.reasons[e]; !told {
 			c.reasons[e] = c.quotaReason(short)
 		}

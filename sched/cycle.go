@@ -34,6 +34,7 @@ type cycle struct {
 	// back.
 	barren, robbed map[hungry]bool
 	dry            map[inQueue]shortage
+	ripening       // who may be asked for his seats later, and for whom
 	// spoken is what queues hold once those who are waited for have left and those who wait ahead have
 	// theirs; begun when somebody waits. returned are who left in it, heads for whom a queue's is kept.
 	spoken   account

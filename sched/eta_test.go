@@ -111,7 +111,7 @@ func TestAPromisedDateBoundsTheEstimate(t *testing.T) {
 	at := newWorld().at
 	e := &nexus.Estimate{At: at, Low: at.Add(time.Minute), Median: at.Add(time.Hour), High: at.Add(time.Hour)}
 	date := at.Add(2 * time.Minute)
-	got := within(e, nexus.Reason{Code: nexus.WaitCapacity, Until: date})
+	got := within(e, date)
 	if !got.Low.Equal(e.Low) || !got.Median.Equal(date) || !got.High.Equal(date) {
 		t.Errorf("%+v", got)
 	}

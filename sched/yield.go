@@ -136,7 +136,7 @@ func (c *cycle) victims(e *entry) []*entry {
 	cheapFirst := func(a, b *entry) int { return policy.CompareVictims(&a.job, &b.job, c.at) }
 	return c.clear(e, clearing{
 		soon: true,
-		may:  func(v *entry) bool { return c.remains(v) && c.mayEvict(e, v) },
+		may:  func(v *entry) bool { return c.remains(v) && c.exposed(e, v) && c.mayEvict(e, v) },
 		orders: []func(a, b *entry) int{cheapFirst, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(a.job.Spec.Priority, b.job.Spec.Priority), cmp.Compare(size(b), size(a)), cheapFirst(a, b))
 		}},
