@@ -106,7 +106,9 @@ func (c *cycle) quotaReason(s shortage) nexus.Reason {
 		r.Limit = q.most[s.cell]
 	}
 	if s.behind {
-		r.Job = c.heads[at]
+		if r.Job = c.heads[at]; r.Job == "" {
+			r.Job = c.growsIn(at)
+		}
 	}
 	return r
 }

@@ -215,7 +215,8 @@ func (w *world) held(j nexus.Job, r nexus.Reason) string {
 		return fmt.Sprintf("its queue has %d", got)
 	}
 	if r.Job != "" {
-		if ahead, ok := w.jobs[r.Job]; !ok || ahead.Phase != nexus.Pending {
+		ahead, ok := w.jobs[r.Job]
+		if grows := ahead.Stop == nexus.StopResize && ahead.StopFor == ahead.ID; !ok || ahead.Phase != nexus.Pending && !grows {
 			return "nobody of that name is ahead of it"
 		}
 		return ""
