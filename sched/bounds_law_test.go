@@ -84,7 +84,9 @@ func (w *world) wakesInTime(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) 
 	if next := Plan(then, policy.Default()); len(next.Evict)+len(next.Place) == 0 {
 		t.Fatalf("somebody is to be asked at %s, and nobody is:\n%s\nfleet:\n%s\nreasons: %+v", first, next, w.snapshot(), w.reasons)
 	}
-	then = w.snapshot()
+	if len(then.Jobs) < len(w.jobs) {
+		return // when they end it is asked anew
+	}
 	then.At = first.Add(-1)
 	if early := Plan(then, policy.Default()); len(early.Evict)+len(early.Place) > 0 {
 		t.Fatalf("the planner sleeps until %s, and could do something before:\n%s\nfleet:\n%s", first, early, w.snapshot())
@@ -101,12 +103,22 @@ func anyRival(t *rapid.T, id string, at time.Time) nexus.Job {
 	return j
 }
 
+// boundedQueues are queues of which the default has bounds that are met.
+func boundedQueues(t *rapid.T) []nexus.Queue {
+	var queues []nexus.Queue
+	if rapid.Bool().Draw(t, "others") {
+		queues = slices.DeleteFunc(anyQueues(t), func(q nexus.Queue) bool { return q.Name == nexus.DefaultQueue })
+	}
+	least, most := nexus.Duration(rapid.IntRange(5, 60).Draw(t, "minutes"))*nexus.Duration(time.Minute), rapid.IntRange(0, 4).Draw(t, "most")
+	return append(queues, nexus.Queue{Name: nexus.DefaultQueue, MinRunTime: &least, MaxPreemptions: &most})
+}
+
 // The laws hold where most jobs have bounds, and it is seen that they matter: jobs are told whom they wait for and until
 // when, and that somebody is left alone; and who was waited for is stopped in the end.
 func TestBoundsLaws(t *testing.T) {
 	told, spared, ripe := 0, 0, 0
 	story := func(t *rapid.T) {
-		life(t, kindsOf{steadyNode, anyRival, 3}, func(w *world, before nexus.Snapshot, plan nexus.Plan) {
+		life(t, kindsOf{steadyNode, anyRival, 3, boundedQueues}, func(w *world, before nexus.Snapshot, plan nexus.Plan) {
 			w.keepsLaws(t, before, plan)
 			for _, h := range plan.Hold {
 				told += bit(!h.Reason.From.IsZero())

@@ -127,3 +127,18 @@ func TestADateThatOthersMayMoveIsNoPromise(t *testing.T) {
 		t.Errorf("short jobs may pass b as long as it is young, but it is told %+v, %v", why, err)
 	}
 }
+
+func TestAnEstimateEndsWhenOthersHaveMadeWay(t *testing.T) {
+	w := crowd(t)
+	w.setQueue(readQueue(t, []string{nexus.DefaultQueue, "min_run_time=1h"}))
+	a := readJob(t, w, []string{"a", "gpus=1", "priority=low", "checkpoint=ckpt"})
+	a.Spec.Checkpoint.Grace = nexus.Duration(time.Minute)
+	w.setJob(a)
+	w.apply(w.step())
+	w.setJob(readJob(t, w, []string{"b", "gpus=1", "priority=high"}))
+	w.apply(w.step())
+	why, err := Why(w.snapshot(), policy.Default(), "b")
+	if at := w.at.Add(time.Hour); err != nil || !why.Reason.From.Equal(at) || why.Expected == nil || why.Expected.High.After(at.Add(time.Minute)) {
+		t.Errorf("a may be stopped at %v; b is told %+v, %+v, %v", at, why.Reason, why.Expected, err)
+	}
+}

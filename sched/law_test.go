@@ -88,12 +88,13 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 
 // kindsOf makes what a story is about.
 type kindsOf struct {
-	node func(*rapid.T, string) nexus.Node
-	job  func(*rapid.T, string, time.Time) nexus.Job
-	many int // jobs that come at once, at most
+	node   func(*rapid.T, string) nexus.Node
+	job    func(*rapid.T, string, time.Time) nexus.Job
+	many   int // jobs that come at once, at most
+	queues func(*rapid.T) []nexus.Queue
 }
 
-func everyKind() kindsOf { return kindsOf{anyNode, anyJob, 4} }
+func everyKind() kindsOf { return kindsOf{anyNode, anyJob, 4, anyQueues} }
 
 // life plays a random story of a fleet and hands each plan to see, after it was carried out.
 func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan nexus.Plan)) {
@@ -102,7 +103,7 @@ func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan 
 		w.setNode(k.node(t, fmt.Sprintf("n%d", i)))
 	}
 	if rapid.Bool().Draw(t, "queues") {
-		w.queues = anyQueues(t)
+		w.queues = k.queues(t)
 	}
 	next := 0
 	pick := func(t *rapid.T, phases ...nexus.Phase) string {
@@ -179,7 +180,7 @@ func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan 
 			}
 			w.setNode(k.node(t, name))
 		},
-		"queues": func(t *rapid.T) { w.queues = anyQueues(t) },
+		"queues": func(t *rapid.T) { w.queues = k.queues(t) },
 		"time":   pass,
 		"": func(t *rapid.T) {
 			before := w.snapshot()

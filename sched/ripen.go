@@ -39,15 +39,14 @@ func (c *cycle) ripen(e *entry, room roomFor) bool {
 		return false
 	}
 	soon, own := c.leavingFor(e)
-	at, ok := c.firstRoom(e, soon, room)
+	at, gone, ok := c.firstRoom(e, soon, room)
 	if !ok {
 		c.noteGreen(key)
 		c.noteSpared(e, soon, room)
 		return false
 	}
-	soon = append(soon, c.endingBy(at)...)
-	seats, victims := c.inTime(e, soon, room, at)
-	if len(victims) == 0 {
+	seats, victims := c.inTime(e, gone, room, at)
+	if len(victims) == 0 { // who has said when he ends makes the room, or there is none
 		return false
 	}
 	c.wakeAt(at)
@@ -56,37 +55,60 @@ func (c *cycle) ripen(e *entry, room roomFor) bool {
 		return false
 	}
 	e.ahead = len(c.claims)
-	soon = slices.DeleteFunc(soon, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
-	c.keep(claim{entry: e, seats: seats, start: at}, slices.Concat(soon, victims)...)
+	gone = slices.DeleteFunc(gone, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
+	c.keep(claim{entry: e, seats: seats, start: at}, slices.Concat(gone, victims)...)
 	return true
 }
 
-// firstRoom is the first instant at which there will be room for a job, if nothing happens but that others are ripe or
-// end when they have said; it is not looked for later than everybody who lives now is ripe.
-func (c *cycle) firstRoom(e *entry, soon []*entry, room roomFor) (time.Time, bool) {
+// firstRoom is the first instant at which there will be room for a job, and who is gone by then, if nothing happens but that
+// others are ripe or end when they have said. It is not looked for later than everybody who lives now is ripe.
+func (c *cycle) firstRoom(e *entry, soon []*entry, room roomFor) (at time.Time, gone []*entry, ok bool) {
+	last := c.at.Add(c.tree.longest)
+	times, ending := c.until(last)
+	goneBy := func(at time.Time) []*entry {
+		by := func(v *entry) bool { return c.end(v).After(at) }
+		return slices.Concat(soon, slices.DeleteFunc(slices.Clone(ending), by))
+	}
 	roomAt := func(at time.Time) bool {
-		seats, _ := c.inTime(e, slices.Concat(soon, c.endingBy(at)), room, at)
+		seats, _ := c.inTime(e, goneBy(at), room, at)
 		return seats != nil
 	}
-	last := c.at.Add(c.tree.longest)
-	if !roomAt(last) {
-		return last, false
+	seats, victims := c.inTime(e, goneBy(last), room, last)
+	if seats == nil || len(times) == 0 {
+		return at, nil, false
 	}
-	var times []time.Time
-	for _, v := range c.alive() {
-		for _, at := range []time.Time{c.boundsOf(v).RipeAt(&v.job), c.end(v)} {
-			if at.After(c.at) && !at.After(last) {
+	from, to := 0, len(times)-1
+	if len(victims) > 0 { // mostly it is when the last of these is ripe
+		i, there := slices.BinarySearchFunc(times, c.ripeAt(c.ripest(victims)), time.Time.Compare)
+		switch {
+		case !there:
+		case !roomAt(times[i]):
+			from = min(i+1, to)
+		case i == 0 || !roomAt(times[i-1]):
+			from, to = i, i
+		default:
+			to = i - 1
+		}
+	}
+	at = times[from+sort.Search(to-from, func(i int) bool { return roomAt(times[from+i]) })]
+	return at, goneBy(at), true
+}
+
+// until are the instants to come at which somebody is ripe or has said that he is gone, and who has, by id.
+func (c *cycle) until(last time.Time) (times []time.Time, ending []*entry) {
+	ahead := func(at time.Time) bool { return at.After(c.at) && !at.After(last) }
+	for _, on := range c.live {
+		for _, v := range on {
+			if at := c.ripeAt(v); ahead(at) {
 				times = append(times, at)
+			}
+			if end := c.end(v); ahead(end) && v.job.Phase != nexus.Stopping && c.later.Held(v.job.ID) != nil {
+				times, ending = append(times, end), append(ending, v)
 			}
 		}
 	}
 	slices.SortFunc(times, time.Time.Compare)
-	times = slices.CompactFunc(times, time.Time.Equal)
-	i := sort.Search(len(times), func(i int) bool { return roomAt(times[i]) })
-	if i == len(times) {
-		return last, false
-	}
-	return times[i], true
+	return slices.CompactFunc(times, time.Time.Equal), slices.Compact(sortedByID(ending))
 }
 
 // inTime is the room that there will be for a job, as far as it is made by jobs that are then ripe.
@@ -94,25 +116,6 @@ func (c *cycle) inTime(e *entry, soon []*entry, room roomFor, at time.Time) ([]n
 	c.asOf = at
 	defer func() { c.asOf = time.Time{} }()
 	return room(e, soon)
-}
-
-// alive are the live jobs, by id.
-func (c *cycle) alive() []*entry {
-	var list []*entry
-	for _, on := range c.live {
-		for _, v := range on {
-			list = append(list, v)
-		}
-	}
-	return slices.Compact(sortedByID(list))
-}
-
-// endingBy are those who run and have said that they are gone by then.
-func (c *cycle) endingBy(at time.Time) []*entry {
-	return slices.DeleteFunc(c.alive(), func(v *entry) bool {
-		end := c.end(v)
-		return v.job.Phase == nexus.Stopping || c.later.Held(v.job.ID) == nil || !end.After(c.at) || end.After(at)
-	})
 }
 
 // roomByAny is room by whoever may be asked, by priority or for what was lent.
@@ -142,11 +145,9 @@ func (c *cycle) exposed(e, v *entry) bool {
 	at, b := c.asOf, c.boundsOf(v)
 	if at.IsZero() {
 		at = c.at
-		if c.bars.fresh[v.job.ID] {
-			return true
-		}
 	}
-	return !b.RipeAt(&v.job).After(at) && (c.heedless || !b.Spares(&e.job, &v.job))
+	ripe := !c.ripeAt(v).After(at) && (c.heedless || !b.Spares(&e.job, &v.job))
+	return ripe || c.asOf.IsZero() && c.bars.fresh[v.job.ID]
 }
 
 // boundsOf are those of a job's queue.
@@ -164,11 +165,28 @@ func (p *Planner) spare(e *entry) {
 	e.spared = spared
 }
 
+// ripeAt is when a live job may be stopped as far as its minimum run time goes.
+func (c *cycle) ripeAt(v *entry) time.Time { return c.boundsOf(v).RipeAt(&v.job) }
+
 // ripest is the one of some jobs that is ripe last; of equals the first by id.
 func (c *cycle) ripest(victims []*entry) *entry {
-	return slices.MaxFunc(sortedByID(slices.Clone(victims)), func(a, b *entry) int {
-		return c.boundsOf(a).RipeAt(&a.job).Compare(c.boundsOf(b).RipeAt(&b.job))
-	})
+	return slices.MaxFunc(sortedByID(slices.Clone(victims)), func(a, b *entry) int { return c.ripeAt(a).Compare(c.ripeAt(b)) })
+}
+
+// compareRipe says which of two live jobs is ripe first, where it is asked about later; now that does not matter.
+func (c *cycle) compareRipe(a, b *entry) int {
+	if c.asOf.IsZero() {
+		return 0
+	}
+	return c.ripeAt(a).Compare(c.ripeAt(b))
+}
+
+// compareRipest is compareRipe for the last of some jobs.
+func (c *cycle) compareRipest(a, b []*entry) int {
+	if c.asOf.IsZero() || len(a) == 0 || len(b) == 0 {
+		return 0
+	}
+	return c.ripeAt(c.ripest(a)).Compare(c.ripeAt(c.ripest(b)))
 }
 
 func (c *cycle) noteGreen(key hungry) {

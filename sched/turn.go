@@ -41,7 +41,7 @@ func (c *cycle) equals(e *entry) []*entry {
 	return c.clear(e, clearing{
 		soon: true,
 		may: func(v *entry) bool {
-			return c.remains(v) && c.slicing(v.queue) && c.exposed(e, v) && policy.MayTurn(&e.job, &v.job, c.at)
+			return c.remains(v) && c.slicing(v.queue) && policy.MayTurn(&e.job, &v.job, c.at) && c.exposed(e, v)
 		},
 		orders: []func(a, b *entry) int{turns, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(size(b), size(a)), turns(a, b))
