@@ -116,6 +116,12 @@ type Reason struct {
 	Borrow int64 `json:"borrow,omitempty"`
 	// Until is when the reason ends by itself, where that is known.
 	Until time.Time `json:"until,omitzero"`
+	// Yields is the live job that will be asked for its seats at From: when it has run for Runs, which is as long as its
+	// queue has it run at least; where that is 0, when others are gone whose seats are needed too. Without From it is one
+	// that would be asked, had it not been preempted as often as its queue allows.
+	Yields string    `json:"yields,omitempty"`
+	From   time.Time `json:"from,omitzero"`
+	Runs   Duration  `json:"runs,omitempty"`
 }
 
 // ReasonCode is the machine-readable kind of a [Reason].

@@ -35,13 +35,12 @@ type cycle struct {
 	// back.
 	barren, robbed map[hungry]bool
 	dry            map[inQueue]shortage
+	ripening       // who may be asked for his seats later, and for whom
 	// spoken is what queues hold once those who are waited for have left and those who wait ahead have
-	// theirs; begun when somebody waits. returned are who left in it, heads for whom a queue's is kept, growers who runs and
-	// is to have more of it.
+	// theirs; begun when somebody waits. returned are who left in it, heads for whom a queue's is kept.
 	spoken   account
 	returned map[string]bool
 	heads    map[int]string
-	growers  map[int]string
 	models   []string // of the fleet, when somebody asked
 
 	room, other          ledger.Room // scratch, as are these
@@ -63,7 +62,6 @@ func newCycle(p *Planner, b *bars) *cycle {
 		dry:      map[inQueue]shortage{},
 		returned: map[string]bool{},
 		heads:    map[int]string{},
-		growers:  map[int]string{},
 	}
 	p.claims = nil
 	p.number++

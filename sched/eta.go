@@ -55,15 +55,15 @@ func (c *cycle) foresee(a *ahead, i int, before nexus.Reason) *nexus.Estimate {
 	return &start
 }
 
-// within is an estimate that is not later than the date that a reason promises.
-func within(e *nexus.Estimate, r nexus.Reason) *nexus.Estimate {
-	if e == nil || r.Until.IsZero() {
+// within is an estimate that is not later than a date.
+func within(e *nexus.Estimate, date time.Time) *nexus.Estimate {
+	if e == nil || date.IsZero() {
 		return e
 	}
 	bound := *e
 	for _, t := range []*time.Time{&bound.Low, &bound.Median, &bound.High} {
-		if t.After(r.Until) {
-			*t = r.Until
+		if t.After(date) {
+			*t = date
 		}
 	}
 	return &bound

@@ -18,7 +18,8 @@ func (c *cycle) hold() []nexus.Hold {
 	for i := range c.turns {
 		s := &c.turns[i]
 		f := c.in(s.form)
-		shared := s.plain && s.alone != c.number && !f.odd
+		later, yields := c.yields[s.entry]
+		shared := s.plain && s.alone != c.number && !f.odd && !yields
 		if shared && f.short != nil && s.told == f.short || c.policy.Strict && c.stuck != nil && s.entry.told == (nexus.Reason{Code: nexus.WaitBehind, Job: c.stuck.job.ID}) {
 			ahead.work += s.work
 			continue
@@ -30,11 +31,12 @@ func (c *cycle) hold() []nexus.Hold {
 		}
 		if !known {
 			r = c.shortfall(e)
-			if cl := starts[e]; !cl.start.IsZero() && c.settledInLine(e) { // else others may come ahead of it, and the date is no promise
+			if cl := starts[e]; !cl.start.IsZero() && later.at.IsZero() && c.settledInLine(e) { // else others may come ahead of it, and the date is no promise
 				r.Until = cl.start
 			}
 			c.tellNarrowed(e, &r)
 		}
+		c.tellYielding(e, &r)
 		if s.told = nil; shared && !known {
 			s.told = f.short
 		}

@@ -226,9 +226,18 @@ func (c *cycle) countMore(e *entry, more []nexus.Seat) {
 	c.tree.add(c.widely(), e.queue, what, 1)
 	c.tree.add(c.inPromise(), e.queue, what, 1)
 	for i := e.queue; i >= 0; i = c.tree.queues[i].parent {
-		c.growers[i] = cmp.Or(c.growers[i], e.job.ID)
 		c.more[userAt{i, e.job.User}] += what[ofGPUs]
 	}
+}
+
+// growsIn is the first job of a queue, or of those below it, for which more is kept; empty: there is none.
+func (c *cycle) growsIn(queue int) string {
+	for _, r := range c.back {
+		if e := c.jobs[r.Job]; e != nil && c.tree.under(e.queue, queue) {
+			return r.Job
+		}
+	}
+	return ""
 }
 
 // settled reports whether a live job runs and nothing was decided about it that has not been answered.

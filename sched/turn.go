@@ -41,7 +41,7 @@ func (c *cycle) equals(e *entry) []*entry {
 	return c.clear(e, clearing{
 		soon: true,
 		may: func(v *entry) bool {
-			return c.remains(v) && c.slicing(v.queue) && policy.MayTurn(&e.job, &v.job, c.at)
+			return c.remains(v) && c.slicing(v.queue) && policy.MayTurn(&e.job, &v.job, c.at) && c.exposed(e, v)
 		},
 		orders: []func(a, b *entry) int{turns, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(size(b), size(a)), turns(a, b))
@@ -61,7 +61,11 @@ func (c *cycle) nextTurn(e *entry) {
 	c.turnsSeen = true
 	for _, on := range c.live {
 		for _, v := range on {
-			if at := policy.TurnAt(&e.job, &v.job, c.at); c.slicing(v.queue) && at.After(c.at) {
+			at, ripe := policy.TurnAt(&e.job, &v.job, c.at), c.boundsOf(v).RipeAt(&v.job)
+			if ripe.After(at) && !at.IsZero() {
+				at = ripe
+			}
+			if c.slicing(v.queue) && at.After(c.at) {
 				c.wakeAt(at)
 			}
 		}
