@@ -136,12 +136,17 @@ func (c *cycle) inTheWay(e *entry) string {
 	for _, cl := range c.claims[e.ahead:] {
 		c.later.Release(cl.entry.job.ID)
 	}
+	single := gang(&e.as.spec).Min == 1 && e.as.spec.Topology == (nexus.Topology{})
 	for last, cl := range c.claims[:e.ahead] {
 		c.later.Release(cl.entry.job.ID)
 		fits := false
-		c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
-			fits = c.findNow(e) != nil
-		})
+		if single && last > 0 { // nothing was found before: only the nodes of this claim are worth a look
+			fits = c.makesWay(e, last)
+		} else {
+			c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
+				fits = c.findNow(e) != nil
+			})
+		}
 		if fits {
 			return cl.entry.job.ID
 		}
@@ -158,4 +163,26 @@ func (c *cycle) inTheWay(e *entry) string {
 		return first.job.ID
 	}
 	return ""
+}
+
+// makesWay reports whether a node that a claim concerns has a seat for a job of one node, were there neither that claim, which
+// has left `later`, nor those before it.
+func (c *cycle) makesWay(e *entry, claim int) bool {
+	t := c.index.table(e.as.shape, &e.as.spec)
+	for node := range c.claims[claim].owes {
+		slot, ok := c.now.Slot(node)
+		if !ok || !t.values[slot].fits || !c.now.Room(node, &c.room) || !c.later.Room(node, &c.other) {
+			continue
+		}
+		c.room.Narrow(&c.other)
+		owed := debt{}
+		for _, cl := range c.claims[claim+1 : e.ahead] {
+			owed = owed.worst(cl.owes[node])
+		}
+		owed.subtract(&c.room)
+		if _, fits := c.index.picker.rate(&c.room, &e.as.spec); fits {
+			return true
+		}
+	}
+	return false
 }

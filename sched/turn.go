@@ -65,11 +65,12 @@ func (c *cycle) slicing(queue int) bool {
 // equals is the cheapest set of equals whose turn is over and that make room for e; nil if there is none.
 func (c *cycle) equals(e *entry) []*entry {
 	turns := func(a, b *entry) int { return policy.CompareTurns(&a.job, &b.job, c.at) }
+	ran := policy.Ran(&e.job, c.at)
 	return c.clear(e, clearing{
 		soon:  true,
 		among: c.elders,
-		may: func(v *entry) bool {
-			return policy.MayTurn(&e.job, &v.job, c.at) && c.remains(v)
+		may: func(v *entry) bool { // [policy.MayTurn]
+			return v.job.Spec.Priority == e.job.Spec.Priority && policy.Outran(policy.Ran(&v.job, c.at), ran) && c.remains(v)
 		},
 		orders: []func(a, b *entry) int{turns, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(size(b), size(a)), turns(a, b))

@@ -58,6 +58,10 @@ func HadTurn(running *nexus.Job, at time.Time) bool {
 	return turns(running, at) && at.Sub(running.Started) >= slice
 }
 
+// Outran reports whether who has run for so long yields to who has run for less: twice as long is enough. It is what [MayTurn]
+// asks beside [HadTurn], of equals, once who waits has rested.
+func Outran(running, waiting time.Duration) bool { return running >= lead*waiting }
+
 // RestedAt is when a waiting job may take the seats of equals at the earliest.
 func RestedAt(waiting *nexus.Job) time.Time { return WaitingSince(waiting).Add(settle) }
 

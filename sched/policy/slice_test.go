@@ -90,13 +90,16 @@ func TestWhoeverHasRunLongerMayAskFewer(t *testing.T) {
 		if rapid.Bool().Draw(t, "saves") {
 			running.CheckpointAt = running.Started
 		}
-		young, old := job("b", "q", 1, 0), job("c", "q", 1, 0)
+		young, old := job("b", "q", 1, -60), job("c", "q", 1, -60)
 		young.Served = nexus.Duration(time.Duration(minutes("served", 300)) * time.Minute)
 		old.Served = young.Served + nexus.Duration(time.Duration(minutes("more", 300))*time.Minute)
 		at := running.Started.Add(time.Duration(minutes("now", 600)) * time.Minute)
 		had, may := HadTurn(running, at), MayTurn(young, running, at)
 		if may && !had || MayTurn(old, running, at) && !may {
 			t.Fatalf("turn over: %v, may: %v, of who has run longer: %v", had, may, MayTurn(old, running, at))
+		}
+		if outran := Outran(Ran(running, at), Ran(young, at)); may != (had && outran) {
+			t.Fatalf("may: %v, turn over: %v, outran: %v", may, had, outran)
 		}
 		if first := job("d", "q", 1, -60); had != MayTurn(first, running, at) {
 			t.Fatalf("turn over: %v, but of who has not run: %v", had, !had)
