@@ -140,7 +140,7 @@ func (c *cycle) inTheWay(e *entry) string {
 	for last, cl := range c.claims[:e.ahead] {
 		c.later.Release(cl.entry.job.ID)
 		fits := false
-		if single && last > 0 { // nothing was found before: only the nodes of this claim are worth a look
+		if single {
 			fits = c.makesWay(e, last)
 		} else {
 			c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
@@ -165,24 +165,39 @@ func (c *cycle) inTheWay(e *entry) string {
 	return ""
 }
 
-// makesWay reports whether a node that a claim concerns has a seat for a job of one node, were there neither that claim, which
-// has left `later`, nor those before it.
+// makesWay reports whether a job of one node has a seat, were there neither a claim, which has left `later`, nor those before it.
+// Of all but the first it is known that without those before it there was none, so only the nodes of the claim are looked at.
 func (c *cycle) makesWay(e *entry, claim int) bool {
 	t := c.index.table(e.as.shape, &e.as.spec)
-	for node := range c.claims[claim].owes {
-		slot, ok := c.now.Slot(node)
-		if !ok || !t.values[slot].fits || !c.now.Room(node, &c.room) || !c.later.Room(node, &c.other) {
-			continue
+	if claim > 0 {
+		for node := range c.claims[claim].owes {
+			if slot, ok := c.now.Slot(node); ok && c.seatWithout(e, t, slot, claim) {
+				return true
+			}
 		}
-		c.room.Narrow(&c.other)
-		owed := debt{}
-		for _, cl := range c.claims[claim+1 : e.ahead] {
-			owed = owed.worst(cl.owes[node])
-		}
-		owed.subtract(&c.room)
-		if _, fits := c.index.picker.rate(&c.room, &e.as.spec); fits {
-			return true
-		}
+		return false
 	}
-	return false
+	if slot := t.best(&c.apart); slot >= 0 && t.values[slot].fits {
+		return true
+	}
+	return slices.ContainsFunc(c.apart.list, func(slot int) bool { return c.seatWithout(e, t, slot, claim) })
+}
+
+// seatWithout reports whether a node would then have the seat. What is owed there is added up only if it could.
+func (c *cycle) seatWithout(e *entry, t *table, slot, claim int) bool {
+	node := c.index.rooms[slot].Node.Name
+	if !t.values[slot].fits || !c.now.Room(node, &c.room) || !c.later.Room(node, &c.other) {
+		return false
+	}
+	c.room.Narrow(&c.other)
+	if _, fits := c.index.picker.rate(&c.room, &e.as.spec); !fits {
+		return false
+	}
+	owed := debt{}
+	for _, cl := range c.claims[claim+1 : e.ahead] {
+		owed = owed.worst(cl.owes[node])
+	}
+	owed.subtract(&c.room)
+	_, fits := c.index.picker.rate(&c.room, &e.as.spec)
+	return fits
 }
