@@ -53,6 +53,9 @@ func (c *cycle) hold() []nexus.Hold {
 // blockedByFleet finds what no waiting helps against: too small a fleet, nodes that are not Ready, devices
 // that are not well.
 func (c *cycle) blockedByFleet(e *entry) bool {
+	if f := e.form; f.fleetAt == c.facts && f.fleet.Code == "" {
+		return false // as nearly always
+	}
 	r := c.fleetOf(e.form)
 	if r.Code != "" {
 		c.reasons[e] = r

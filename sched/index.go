@@ -152,8 +152,10 @@ func (x *index) rate(t *table, r *ledger.Room) rating {
 	if r.Node.State != nexus.Ready {
 		return rating{met: -1}
 	}
-	if rank, ok := x.picker.rate(r, &t.spec); ok {
-		return rating{fits: true, met: int8(len(t.demands)), rank: rank}
+	if gpus := &t.spec.Resources.GPUs; gpus.Auto || gpus.N <= idleIn(r) {
+		if rank, ok := x.picker.rate(r, &t.spec); ok {
+			return rating{fits: true, met: int8(len(t.demands)), rank: rank}
+		}
 	}
 	for i := range t.demands {
 		if have := t.demands[i].have(r); have < t.demands[i].need {

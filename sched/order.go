@@ -146,7 +146,7 @@ func (c *cycle) spotOf(e *entry) spot {
 	j := &e.job
 	return spot{
 		entry: e, form: e.form, priority: j.Spec.Priority, work: e.work,
-		plain: !(c.anySlicing() && j.Served > 0) && c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && j.HeldBy == "" && len(j.After) == 0 && j.Member == nil,
+		plain: !(c.anySlicing() && j.Served > 0) && c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && alone(j),
 	}
 }
 

@@ -43,7 +43,7 @@ func (p *Planner) rerank() (evict []nexus.Eviction) {
 // competes reports whether a job takes part: it runs, or could if there were room.
 func (p *Planner) competes(e *entry) bool {
 	if e.job.Phase == nexus.Pending {
-		return !e.job.NotBefore.After(p.at) && p.waitsFor(&e.job).Code == ""
+		return !e.job.NotBefore.After(p.at) && (alone(&e.job) || p.waitsFor(&e.job).Code == "")
 	}
 	return e.job.Phase == nexus.Running
 }

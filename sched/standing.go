@@ -37,8 +37,10 @@ type runner struct {
 }
 
 func compareRanked(a, b *entry) int {
-	return cmp.Or(cmp.Compare(b.job.Spec.Priority, a.job.Spec.Priority), cmp.Compare(a.key, b.key),
-		a.job.Submitted.Compare(b.job.Submitted), cmp.Compare(a.job.ID, b.job.ID))
+	if c := cmp.Or(cmp.Compare(b.job.Spec.Priority, a.job.Spec.Priority), cmp.Compare(a.key, b.key)); c != 0 {
+		return c
+	}
+	return cmp.Or(a.job.Submitted.Compare(b.job.Submitted), cmp.Compare(a.job.ID, b.job.ID))
 }
 
 func (p *Planner) rankOf(e *entry) time.Duration {
