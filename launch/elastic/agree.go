@@ -87,6 +87,9 @@ func (m *Meeting) isOver(o Outcome) {
 // propose offers the next round once it can begin.
 func (m *Meeting) propose() {
 	l := m.lead
+	if !m.allEnded() || m.base == nil && m.veterans() {
+		return
+	}
 	present := m.present()
 	if len(present) < m.set.Min || !slices.ContainsFunc(present, func(a Agent) bool { return a.ID == m.self.ID }) {
 		l.callEnds = 0
@@ -121,9 +124,19 @@ func (m *Meeting) propose() {
 	m.pending = l.offer
 	m.do(Open{Number: l.offer.Number})
 	for _, a := range l.offer.Agents {
-		m.send(a.ID, Message{Kind: Offer, Record: l.offer, Term: l.term, Number: l.offer.Number, Running: -1})
+		m.send(a.ID, Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1})
 	}
 	m.commit()
+}
+
+// veterans reports whether somebody is linked who knows of a round: then ours is not to be the first.
+func (m *Meeting) veterans() bool {
+	for id := range m.peers {
+		if m.numbers[id] >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // waitFor says once what is waited for.

@@ -9,6 +9,7 @@ import (
 type claim struct {
 	term    Term
 	votes   map[string]bool
+	asked   map[string]bool
 	base    *Record
 	pending *Record
 }
@@ -20,7 +21,7 @@ func (m *Meeting) seek() {
 		m.giveUp()
 		return
 	}
-	if m.base == nil { // the endpoint is all that we know
+	if m.base == nil && m.pending == nil { // the endpoint is all that we know
 		if m.hosts {
 			m.host()
 		}
@@ -32,7 +33,7 @@ func (m *Meeting) seek() {
 		}
 	}
 	m.promise = 0
-	m.claim = &claim{votes: map[string]bool{m.self.ID: true}, base: m.base, pending: m.pending}
+	m.claim = &claim{votes: map[string]bool{m.self.ID: true}, asked: map[string]bool{}, base: m.base, pending: m.pending}
 	m.tryClaim()
 }
 
@@ -86,6 +87,10 @@ func (m *Meeting) tryClaim() {
 
 func (m *Meeting) ask(id string) {
 	if m.claim.term.N > 0 {
+		if _, linked := m.peers[id]; !linked || m.claim.asked[id] {
+			return
+		}
+		m.claim.asked[id] = true
 		m.send(id, Message{Kind: Claim, Term: m.claim.term, Number: m.number(), Running: m.running})
 	} else {
 		m.tryClaim()
@@ -145,7 +150,7 @@ func (m *Meeting) count() {
 	}
 	if !m.enough(c.base, c.pending, voted) {
 		for _, r := range []*Record{c.base, c.pending} {
-			m.dialAll(r)
+			m.callAll(r)
 		}
 		return
 	}
@@ -156,12 +161,18 @@ func (m *Meeting) count() {
 	m.takeLead(c.term, c.votes, c.pending, next+1)
 }
 
-func (m *Meeting) dialAll(r *Record) {
+// callAll asks those who turn out to have a say.
+func (m *Meeting) callAll(r *Record) {
 	if r == nil {
 		return
 	}
 	for _, a := range r.Agents {
-		if _, linked := m.peers[a.ID]; !linked && a.ID != m.self.ID && m.gone[a.ID] == 0 {
+		_, linked := m.peers[a.ID]
+		switch {
+		case a.ID == m.self.ID:
+		case linked:
+			m.ask(a.ID)
+		case m.gone[a.ID] == 0:
 			m.do(Dial{Agent: a})
 		}
 	}

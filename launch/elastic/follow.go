@@ -12,6 +12,7 @@ func (m *Meeting) got(from string, msg Message) {
 	}
 	switch msg.Kind {
 	case Status:
+		m.numbers[from] = msg.Number
 		m.heard(from, msg)
 	case Claim:
 		m.claimed(from, msg)
@@ -121,6 +122,9 @@ func (m *Meeting) gotFromLeader(msg Message) {
 	case Offer:
 		if r := msg.Record; r != nil && r.Rank(m.self.ID) >= 0 && !r.Term.Less(m.promised) && r.Number > m.number() && m.running < 0 {
 			m.promised, m.pending = r.Term, r
+			if newer(msg.Base, m.base) {
+				m.base = msg.Base // so that we know who has a say, should the leader be lost
+			}
 			m.send(m.leader, Message{Kind: Accept, Term: r.Term, Number: r.Number, Running: -1})
 		}
 	case Start:

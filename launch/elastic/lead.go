@@ -59,7 +59,7 @@ type blame struct {
 // host takes the lead of those who will come, unless there is a round to take up.
 func (m *Meeting) host() {
 	m.hosts = true
-	if m.role == Seeking && m.base == nil {
+	if m.role == Seeking && m.base == nil && m.pending == nil && !m.veterans() {
 		m.takeLead(Term{N: m.promised.N + 1, By: m.self.ID}, map[string]bool{m.self.ID: true}, nil, 0)
 	}
 }
@@ -183,7 +183,7 @@ func (m *Meeting) joined(from string, msg Message) {
 		l.took(m, from, msg.Number, msg.Report)
 	}
 	if l.offer != nil && l.offer.Rank(from) >= 0 && !l.accepted[from] {
-		m.send(from, Message{Kind: Offer, Record: l.offer, Term: l.term, Number: l.offer.Number})
+		m.send(from, Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1})
 	}
 }
 

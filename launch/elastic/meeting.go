@@ -49,6 +49,7 @@ type Meeting struct {
 	leader   string        // while following
 	peers    map[string]Agent
 	gone     map[string]How
+	numbers  map[string]int // last round that a peer says to know
 
 	running int     // the round whose workers live here; -1: none
 	report  *Report // how the workers of base ended here
@@ -70,7 +71,7 @@ type Meeting struct {
 func NewMeeting(self Agent, set Settings, now time.Duration) *Meeting {
 	return &Meeting{
 		self: self, set: set, now: now, role: Seeking, running: -1, began: now, claimAt: now,
-		peers: map[string]Agent{}, gone: map[string]How{},
+		peers: map[string]Agent{}, gone: map[string]How{}, numbers: map[string]int{},
 	}
 }
 
@@ -269,7 +270,7 @@ func (m *Meeting) status() Message {
 
 func (m *Meeting) up(a, self Agent) {
 	m.self.Addr = self.Addr
-	m.peers[a.ID] = a
+	m.peers[a.ID], m.numbers[a.ID] = a, -1
 	delete(m.gone, a.ID)
 	m.send(a.ID, m.status())
 	if m.claim != nil {

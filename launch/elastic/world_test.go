@@ -271,6 +271,9 @@ func (w *world) begin(h *host, b Begin) {
 	if b.Group == 0 {
 		w.say("round %s", drawn)
 	}
+	if b.Record.Number == 0 && !w.remembered(b.Record) {
+		clear(w.records) // nobody who knew of an earlier round is left
+	}
 	if old, ok := w.records[b.Record.Number]; ok && old != drawn {
 		w.broken = append(w.broken, fmt.Sprintf("at %s round %d is %s and %s", w.now, b.Record.Number, old, drawn))
 	}
@@ -283,6 +286,16 @@ func (w *world) begin(h *host, b Begin) {
 			w.broken = append(w.broken, fmt.Sprintf("at %s %s begins round %d while %s still runs round %d", w.now, h.name, b.Record.Number, name, other.running.Number))
 		}
 	}
+}
+
+// remembered reports whether somebody knows a round other than this first one.
+func (w *world) remembered(first *Record) bool {
+	for _, h := range w.hosts {
+		if base := h.m.Base(); h.alive && base != nil && base.Term != first.Term {
+			return true
+		}
+	}
+	return false
 }
 
 // draw is "2: a b c, 3 left": the number, the nodes by group rank and the restarts left.
