@@ -121,7 +121,7 @@ func (m *Meeting) propose() {
 	l.offer = &Record{Term: l.term, Number: l.number, Agents: Seats(m.base, present, m.self.ID), State: next, Why: l.why}
 	l.number++
 	l.accepted, l.store, l.offered = map[string]bool{m.self.ID: true}, "", m.now
-	m.pending = l.offer
+	m.hold(l.offer)
 	m.do(Open{Number: l.offer.Number})
 	for _, a := range l.offer.Agents {
 		m.send(a.ID, Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1})
@@ -137,6 +137,15 @@ func (m *Meeting) veterans() bool {
 		}
 	}
 	return false
+}
+
+// hold keeps a round that may come to be agreed. Before there is a first one, each that was offered counts: nothing
+// else says who has a say.
+func (m *Meeting) hold(r *Record) {
+	m.pending = r
+	if m.base == nil {
+		m.first = append(m.first, r)
+	}
 }
 
 // waitFor says once what is waited for.
@@ -212,4 +221,9 @@ func (m *Meeting) commit() {
 	l.offer, l.pending, l.judged, l.stop, l.lost, l.failures, l.why, l.callEnds, l.gather = nil, nil, false, StopNone, nil, nil, "", 0, 0
 	l.began = m.now
 	m.begin(r, l.store)
+	for _, id := range m.Peers() {
+		if r.Rank(id) < 0 { // who waits should know of it
+			m.send(id, m.status())
+		}
+	}
 }

@@ -34,10 +34,13 @@ func (m *Meeting) got(from string, msg Message) {
 func (m *Meeting) heard(from string, msg Message) {
 	switch msg.Role {
 	case Leading:
+		if msg.Base != nil && msg.Base.Number != msg.Number {
+			return
+		}
 		switch {
 		case m.role == Leading && m.yields(msg):
 			m.stepDown("another leader is ahead")
-			m.follow(from, msg.Term)
+			m.follow(from, msg)
 		case m.role == Leading:
 			if !msg.Leaving { // said once, or two leaders would never fall silent
 				again := m.status()
@@ -46,9 +49,12 @@ func (m *Meeting) heard(from string, msg Message) {
 			}
 		case m.role == Following && m.leader == from:
 			m.promised = higher(m.promised, msg.Term)
+			if newer(msg.Base, m.base) && m.running < 0 {
+				m.base, m.report = msg.Base, nil
+			}
 			m.join()
 		case m.role == Seeking && m.mayFollow(msg):
-			m.follow(from, msg.Term)
+			m.follow(from, msg)
 		}
 	case Following:
 		if m.role == Following && m.leader == from {
@@ -88,9 +94,14 @@ func (m *Meeting) yields(msg Message) bool {
 	return m.lead.term.Less(msg.Term)
 }
 
-func (m *Meeting) follow(id string, term Term) {
+// follow counts on a leader. Its last round is ours to remember from now on: who has heard of one does not begin anew
+// without those who ran it.
+func (m *Meeting) follow(id string, msg Message) {
 	m.role, m.leader, m.claim = Following, id, nil
-	m.promised = higher(m.promised, term)
+	m.promised = higher(m.promised, msg.Term)
+	if newer(msg.Base, m.base) {
+		m.base, m.report = msg.Base, nil
+	}
 	m.join()
 	for _, other := range m.Peers() {
 		if other != id {
@@ -121,10 +132,11 @@ func (m *Meeting) gotFromLeader(msg Message) {
 		m.finish(Outcome{Report: Report{Rank: -1, Exit: 1, Message: msg.Text}})
 	case Offer:
 		if r := msg.Record; r != nil && r.Rank(m.self.ID) >= 0 && !r.Term.Less(m.promised) && r.Number > m.number() && m.running < 0 {
-			m.promised, m.pending = r.Term, r
 			if newer(msg.Base, m.base) {
 				m.base = msg.Base // so that we know who has a say, should the leader be lost
 			}
+			m.promised = r.Term
+			m.hold(r)
 			m.send(m.leader, Message{Kind: Accept, Term: r.Term, Number: r.Number, Running: -1})
 		}
 	case Start:

@@ -286,7 +286,7 @@ func (m *Meeting) leadOn() {
 			m.finish(*m.over)
 		}
 	case !m.majority() && !m.voting():
-		m.do(Say{Text: fmt.Sprintf("too few of the %d nodes of round %d are left to go on without the others; waiting for them", len(m.base.Agents), m.base.Number)})
+		m.do(Say{Text: "too few of the last round's nodes are left to go on without the others; waiting for them"})
 		m.stepDown("too few of the other nodes are left")
 	case m.base != nil && !l.judged:
 		m.resize()

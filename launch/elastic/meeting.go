@@ -46,6 +46,7 @@ type Meeting struct {
 	promise  time.Duration // until then the promise binds
 	base     *Record       // the last round that was agreed
 	pending  *Record       // one that was offered and may have been agreed
+	first    []*Record     // those that were offered before any was agreed
 	leader   string        // while following
 	peers    map[string]Agent
 	gone     map[string]How
@@ -260,7 +261,7 @@ func (m *Meeting) number() int {
 func (m *Meeting) status() Message {
 	msg := Message{Kind: Status, Role: m.role, Number: m.number(), Term: m.promised, Running: m.running}
 	if m.role == Leading {
-		msg.Term = m.lead.term
+		msg.Term, msg.Base = m.lead.term, m.base
 	}
 	if leader, ok := m.peers[m.leader]; ok && m.role == Following {
 		msg.Leader = &leader
