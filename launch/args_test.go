@@ -57,7 +57,13 @@ func TestTorchrunsCommandLine(t *testing.T) {
 func TestWrongCommandLines(t *testing.T) {
 	for _, test := range []struct{ line, message, hint string }{
 		{"", "there is no program to launch", "nexus launch"},
-		{"--nnodes=2 x.py", "--nnodes: launching on 2 nodes is not there yet", ""},
+		{"--nnodes=2 x.py", "--nnodes 2 needs a place to meet", "--rdzv-endpoint HOST"},
+		{"--nnodes=3:2 x.py", `"3:2" is neither a number of nodes nor MIN:MAX`, ""},
+		{"--nnodes=2 --standalone x.py", "--standalone is one node", ""},
+		{"--nnodes=2 --rdzv-endpoint h --node-rank 2 x.py", "--node-rank 2 is not below the number of nodes", ""},
+		{"--nnodes=2 --rdzv-endpoint http://h x.py", `"http://h" is no HOST or HOST:PORT`, ""},
+		{"--nnodes=2 --rdzv-endpoint h --rdzv-conf foo=1 x.py", "foo: there is no such setting", ""},
+		{"--nnodes=2 --rdzv-endpoint h --rdzv-conf join_timeout=soon x.py", `join_timeout: "soon" is no time`, ""},
 		{"--nnodes=two x.py", `--nnodes: "two" is neither`, ""},
 		{"--node-rank 1 x.py", "--node-rank", ""},
 		{"--nproc x.py", "--nproc is no option of launch", "--nproc-per-node"},

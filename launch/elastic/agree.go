@@ -116,17 +116,32 @@ func (m *Meeting) propose() {
 	if m.now < l.gather && m.awaited() {
 		return
 	}
+	m.offer(present)
+	m.do(Open{Number: l.offer.Number})
+	m.commit()
+}
+
+// handOver agrees with those who stay that they are all there is, so that they can go on without us, and goes.
+func (m *Meeting) handOver() {
+	present := m.present()
+	if len(present) == 0 || m.base == nil {
+		m.finish(Outcome{Report: Report{Rank: -1}, Left: true})
+		return
+	}
+	m.offer(present)
+}
+
+func (m *Meeting) offer(present []Agent) {
+	l := m.lead
 	next := l.next
 	next.Round = l.number
 	l.offer = &Record{Term: l.term, Number: l.number, Agents: Seats(m.base, present, m.self.ID), State: next, Why: l.why}
 	l.number++
 	l.accepted, l.store, l.offered = map[string]bool{m.self.ID: true}, "", m.now
 	m.hold(l.offer)
-	m.do(Open{Number: l.offer.Number})
 	for _, a := range l.offer.Agents {
 		m.send(a.ID, Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1})
 	}
-	m.commit()
 }
 
 // veterans reports whether somebody is linked who knows of a round: then ours is not to be the first.
@@ -204,7 +219,8 @@ func (m *Meeting) commit() {
 			return
 		}
 	}
-	if l.store == "" {
+	going := r.Rank(m.self.ID) < 0
+	if l.store == "" && !going {
 		return
 	}
 	if !m.enough(m.base, l.pending, func(id string) bool { return l.accepted[id] || l.left[id] }) {
@@ -213,8 +229,20 @@ func (m *Meeting) commit() {
 	}
 	for _, a := range r.Agents {
 		m.send(a.ID, Message{Kind: Start, Record: r, Term: r.Term, Number: r.Number, Store: l.store, Running: -1})
-		l.members[a.ID].running = r.Number
+		if x := l.members[a.ID]; x != nil {
+			x.running = r.Number
+		}
 		l.votes[a.ID] = true
+	}
+	if going {
+		m.base = r
+		for _, id := range m.Peers() {
+			if r.Rank(id) < 0 { // who waits should know whom to ask
+				m.send(id, m.status())
+			}
+		}
+		m.finish(Outcome{Report: Report{Rank: -1}, Left: true})
+		return
 	}
 	clear(m.gone)
 	clear(l.left)

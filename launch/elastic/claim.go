@@ -72,9 +72,7 @@ func (m *Meeting) known() (list []Agent) {
 
 // enough reports whether so many agents may decide what follows: on the last round and on one that may have followed it.
 func (m *Meeting) enough(base, pending *Record, here func(string) bool) bool {
-	dead := func(id string) bool { return m.gone[id] == Reset }
-	or := here
-	here = func(id string) bool { return or(id) || m.gone[id] == Goodbye } // who left agrees to whatever follows
+	dead := func(id string) bool { return m.gone[id] == Reset || m.gone[id] == Goodbye }
 	old := []*Record{base}
 	if base == nil {
 		old = m.first

@@ -1,9 +1,6 @@
 package elastic
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // got takes a message from a linked agent.
 func (m *Meeting) got(from string, msg Message) {
@@ -58,7 +55,7 @@ func (m *Meeting) heard(from string, msg Message) {
 		}
 	case Following:
 		if m.role == Following && m.leader == from {
-			m.lostLeader(Silent) // it gave way to one that is ahead of us all
+			m.lostLeader(m.peers[from].Node, Silent) // it gave way to one that is ahead of us all
 		}
 		if msg.Leader == nil || msg.Leader.ID == m.self.ID || m.role == Following || m.role == Leading && m.base != nil {
 			return
@@ -68,7 +65,7 @@ func (m *Meeting) heard(from string, msg Message) {
 		}
 	case Seeking:
 		if m.role == Following && m.leader == from {
-			m.lostLeader(Silent) // it has no majority: neither have we
+			m.lostLeader(m.peers[from].Node, Silent) // it has no majority: neither have we
 		} else if m.role != Seeking {
 			m.send(from, m.status())
 		}
@@ -142,6 +139,10 @@ func (m *Meeting) gotFromLeader(msg Message) {
 	case Start:
 		r := msg.Record
 		if m.pending != nil && r != nil && r.Number == m.pending.Number && r.Term == m.pending.Term && m.running < 0 {
+			if msg.Store == "" { // the leader goes, and leaves us to ourselves
+				m.base, m.pending, m.report = r, nil, nil
+				return
+			}
 			m.begin(r, msg.Store)
 		}
 	case Halt:
@@ -205,16 +206,14 @@ func (m *Meeting) bye(from string, msg Message) {
 }
 
 // lostLeader begins to look for another one, and ends what was run for the old.
-func (m *Meeting) lostLeader(how How) {
-	name := "the leader's node"
-	if r := m.base.Rank(m.leader); r >= 0 {
-		name = "node " + m.base.Agents[r].Node
-	}
+func (m *Meeting) lostLeader(node string, how How) {
 	stop := StopFail
 	if how == Silent {
 		stop = StopKill // it may be that we are the ones who are cut off
 	}
-	m.end(stop, fmt.Sprintf("%s %s", name, lostHow(how)))
+	text := "node " + node + ", which led, " + lostHow(how)
+	m.do(Say{Text: text + "; looking for the others"})
+	m.end(stop, text)
 	m.seekAgain()
 }
 

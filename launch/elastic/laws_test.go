@@ -23,7 +23,9 @@ func chaos(t *rapid.T) *world {
 	w := newWorld(set)
 	w.anyone = rapid.Bool().Draw(t, "one machine")
 	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "delays"), 1))
-	w.pick = func(low, high time.Duration) time.Duration { return low + time.Duration(random.Int64N(int64(high-low))) }
+	w.pick = func(low, high time.Duration) time.Duration {
+		return low + time.Duration(random.Int64N(int64(high-low)))
+	}
 	return w
 }
 

@@ -280,7 +280,8 @@ func (m *Meeting) up(a, self Agent) {
 }
 
 func (m *Meeting) down(id string, how How) {
-	if _, linked := m.peers[id]; !linked {
+	agent, linked := m.peers[id]
+	if !linked {
 		return
 	}
 	delete(m.peers, id)
@@ -290,7 +291,7 @@ func (m *Meeting) down(id string, how How) {
 	}
 	switch {
 	case m.role == Following && m.leader == id:
-		m.lostLeader(how)
+		m.lostLeader(agent.Node, how)
 	case m.role == Leading:
 		m.lostMember(id, how)
 	}

@@ -100,7 +100,7 @@ func (m *Meeting) remark(text string) {
 	}
 	m.remarks++
 	m.log.Warn("a stranger was sent away", "why", text)
-	if m.remarks <= 3 {
+	if m.remarks <= 10 {
 		m.opts.Say(clip(text))
 	}
 }
