@@ -33,8 +33,8 @@ func options() map[string]option {
 	idle := func(why string) option { return option{note: why, set: quiet} }
 	return map[string]option{
 		"nproc-per-node":   {set: func(i *Invocation, v string) error { i.PerNode = v; return nil }},
-		"nnodes":           {set: oneNode},
-		"node-rank":        {set: firstNode},
+		"nnodes":           {set: nodeCount},
+		"node-rank":        {set: nodeRank},
 		"max-restarts":     {set: func(i *Invocation, v string) (err error) { i.Options.MaxRestarts, err = count(v); return err }},
 		"standalone":       {flag: true, set: quiet},
 		"module":           {flag: true, set: quiet}, // read by command
@@ -45,12 +45,12 @@ func options() map[string]option {
 		"redirects":        {set: func(i *Invocation, v string) (err error) { i.Options.Redirects, err = ParseStd(v); return err }},
 		"tee":              {set: func(i *Invocation, v string) (err error) { i.Options.Tee, err = ParseStd(v); return err }},
 		"master-addr":      {set: func(i *Invocation, v string) error { i.Options.MasterAddr = v; return nil }},
-		"local-addr":       {set: func(i *Invocation, v string) error { i.Options.MasterAddr = v; return nil }},
+		"local-addr":       {set: func(i *Invocation, v string) error { i.Options.Meet.LocalAddr = v; return nil }},
 		"master-port":      {set: func(i *Invocation, v string) (err error) { i.Options.MasterPort, err = port(v); return err }},
 		"rdzv-id":          {set: func(i *Invocation, v string) error { i.Options.RunID = v; return nil }},
-		"rdzv-backend":     idle("the rendezvous of one node needs no backend"),
-		"rdzv-endpoint":    idle("the rendezvous of one node needs no endpoint"),
-		"rdzv-conf":        idle("the rendezvous of one node needs no settings"),
+		"rdzv-backend":     {set: quiet}, // there is one
+		"rdzv-endpoint":    {set: endpoint},
+		"rdzv-conf":        {set: meetConf},
 		"start-method":     idle("workers are programs of their own, however they are started"),
 		"monitor-interval": idle("nothing is polled: the end of a worker is noticed at once"),
 	}
@@ -102,6 +102,7 @@ func ParseArgs(args []string, getenv func(string) string) (Invocation, error) {
 func assemble(given map[string]string, rest []string, getenv func(string) string) (Invocation, error) {
 	known := options()
 	inv := Invocation{PerNode: "1"}
+	inv.Options.Meet.Rank = -1
 	for _, name := range sortedKeys(given) {
 		if err := known[name].set(&inv, given[name]); err != nil {
 			return Invocation{}, refuse(fmt.Sprintf("--%s: %v", name, err), "")
@@ -114,6 +115,9 @@ func assemble(given map[string]string, rest []string, getenv func(string) string
 	_, noPython := given["no-python"]
 	argv, err := commandLine(rest, module, noPython, getenv)
 	inv.Options.Command = nexus.Command{Argv: argv}
+	if err == nil {
+		err = inv.meet(given)
+	}
 	return inv, err
 }
 
@@ -171,28 +175,6 @@ func wrongOption(arg, name string, known map[string]option) error {
 		return refuse(fmt.Sprintf("--%s of torchrun is not there yet", name), "leave it out")
 	}
 	return refuse(fmt.Sprintf("%s is no option of launch", arg), "options come before the script; what follows it is the script's own")
-}
-
-func oneNode(_ *Invocation, value string) error {
-	low, high, ranged := strings.Cut(value, ":")
-	if !ranged {
-		high = low
-	}
-	first, err := strconv.Atoi(low)
-	if _, err2 := strconv.Atoi(high); err != nil || err2 != nil || first < 1 {
-		return fmt.Errorf("%q is neither a number of nodes nor MIN:MAX", value)
-	}
-	if first != 1 {
-		return fmt.Errorf("launching on %s nodes is not there yet; this machine is one node", low)
-	}
-	return nil
-}
-
-func firstNode(_ *Invocation, value string) error {
-	if value != "0" {
-		return fmt.Errorf("%q: the only node has rank 0", value)
-	}
-	return nil
 }
 
 func count(value string) (int, error) {

@@ -27,6 +27,8 @@ type Options struct {
 	MasterAddr string // default 127.0.0.1
 	MasterPort int    // 0: 29500 if that is free, else any
 
+	Meet Meet // where several nodes meet; zero: this one is all there is
+
 	LogDir    string // files <LogDir>/<RunID>/attempt_<round>/<rank>/{stdout.log,stderr.log,error.json}; empty: none
 	Redirects Std    // streams that go to the files only
 	Tee       Std    // streams that go to the files and are shown; without either all do, where LogDir is set

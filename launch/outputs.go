@@ -43,7 +43,7 @@ func (s screen) close() {
 func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed error) {
 	tail := &proc.Tail{}
 	o.tails = append(o.tails, tail)
-	prefix := fmt.Sprintf("[rank %d] ", rank)
+	prefix := fmt.Sprintf("[rank %d] ", a.place.first+rank)
 	if !a.bare {
 		log, err := o.log(a.dir.WorkerLog(round, rank), a.logSize)
 		if err != nil {

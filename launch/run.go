@@ -75,6 +75,9 @@ func (o Options) agent() (*agent, error) {
 		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, log: o.Logger,
 	}
 	a.master.addr, a.master.port = o.MasterAddr, o.MasterPort
+	if a.meet = o.Meet; a.meet.Endpoint != "" {
+		a.master.addr = "" // the meeting says where each round's store is
+	}
 	if a.role == "" {
 		a.role = "default"
 	}
