@@ -2,19 +2,20 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"ainexus.io/gpu"
 	"ainexus.io/launch"
+	"ainexus.io/launch/site"
 )
 
 // launchCommand stands in the tree for help and completion; [program.direct] finds the verb before.
@@ -55,7 +56,14 @@ func (p *program) launch(args []string) error {
 		_, err := fmt.Fprint(p.out, launchHelp)
 		return err
 	}
-	inv, err := launch.ParseArgs(args, p.getenv)
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	inv, err := launch.ParseArgsAt(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
+	if errors.Is(err, launch.ErrOtherTells) {
+		return &exit{code: exitUsage}
+	}
 	if err != nil {
 		return err
 	}
@@ -80,14 +88,20 @@ func (p *program) launch(args []string) error {
 	if o.LogDir != "" && !filepath.IsAbs(o.LogDir) {
 		o.LogDir = filepath.Join(o.Dir, o.LogDir)
 	}
-	o.Node, err = os.Hostname()
-	if err != nil {
-		o.Node = "localhost"
-	}
+	o.Node = host
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
+	// nohup has HUP ignored, and a shell INT for what it puts into the background: that is meant.
+	signal.Notify(signals, slices.DeleteFunc(inv.Signals, signal.Ignored)...)
 	defer signal.Stop(signals)
-	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), runtime.NumCPU(), signals, ownArgv(verbKeeper)
+	// GOMAXPROCS knows of a container's CPU limit, unlike the number of CPUs; but not where the user has set it for his own.
+	cpus := runtime.NumCPU()
+	if p.getenv("GOMAXPROCS") == "" {
+		cpus = min(cpus, runtime.GOMAXPROCS(0))
+	}
+	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), cpus, signals, ownArgv(verbKeeper)
+	if threads := launch.Threads(o); threads > 0 {
+		fmt.Fprintf(p.err, "note: OMP_NUM_THREADS is %d for each of the %d workers, who share %d CPUs; set it to choose\n", threads, o.Workers, cpus)
+	}
 	o.Stdout, o.Stderr = p.out, p.err
 	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))
 	result, err := launch.Run(context.Background(), o)

@@ -31,6 +31,8 @@ type agent struct {
 	role, runID    string
 	logDir         string
 	redirects, tee Std
+	shown          []int // local ranks; nil: all
+	binding        Binding
 	screen         screen
 
 	keeper  []string
