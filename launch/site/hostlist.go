@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// longest is how many hosts one list may name.
-const longest = 1 << 20
+// longest is how many hosts one list may name: as many nodes as SLURM can have.
+const longest = 1 << 16
 
 // Hosts expands SLURM's notation for many hosts: "gpu[01-03,07],login,rack[1-2]n[0-9]" are gpu01, gpu02, gpu03, gpu07, login,
 // rack1n0 and so on, in this order. Leading zeros are kept.
@@ -79,7 +79,7 @@ func expand(word string, room int) ([]string, error) {
 	return hosts, nil
 }
 
-var errTooMany = errors.New("it names more than a million hosts")
+var errTooMany = errors.New("it names more than 65,536 hosts")
 
 // span is "007" or "01-16" within brackets.
 type span struct{ first, last, width int }

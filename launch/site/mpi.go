@@ -2,7 +2,6 @@ package site
 
 import (
 	"fmt"
-	"net"
 	"strings"
 )
 
@@ -79,15 +78,9 @@ func mpiMaster(getenv func(string) string, facts Facts) string {
 	if words := strings.Fields(getenv("LSB_HOSTS")); len(words) > 0 {
 		return words[0]
 	}
-	for _, key := range []string{"OMPI_MCA_orte_hnp_uri", "PMIX_SERVER_URI41"} { // "123.0;tcp://10.0.0.1,10.1.0.1:4567"
-		_, addr, ok := strings.Cut(getenv(key), "tcp://")
-		addr, _, _ = strings.Cut(addr, ",")
-		if host, _, err := net.SplitHostPort(addr); err == nil {
-			addr = host
-		}
-		if ok && addr != "" {
-			return addr
-		}
+	// "123.0;tcp://10.0.0.1,10.1.0.1:4567;tcp6://..."
+	if _, uri, ok := strings.Cut(getenv("OMPI_MCA_orte_hnp_uri"), ";tcp://"); ok {
+		return uri[:strings.IndexAny(uri+":", ",:;")]
 	}
 	return ""
 }
