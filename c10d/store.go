@@ -3,6 +3,7 @@ package c10d
 import (
 	"container/list"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -232,6 +233,9 @@ func (s *store) put(key string, v []byte, kind byte) error {
 	old, existed := s.data[key]
 	more := int64(len(v) - len(old))
 	if !existed {
+		if len(s.data) >= s.limits.Stored {
+			return fmt.Errorf("%d keys in the store, limit %d", len(s.data)+1, s.limits.Stored)
+		}
 		more += int64(len(key)) + itemCost
 	}
 	if more < 0 {

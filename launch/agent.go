@@ -33,6 +33,7 @@ type agent struct {
 	redirects, tee Std
 	shown          []int // local ranks; nil: all
 	binding        Binding
+	storeLimits    c10d.Limits // of the store
 	screen         screen
 
 	keeper  []string

@@ -29,6 +29,9 @@ type Invocation struct {
 // what is wrong. It needs no words.
 var ErrOtherTells = errors.New("another launcher of this run tells what is wrong")
 
+// ErrHelp is the answer to --help among the options.
+var ErrHelp = errors.New("help is wanted")
+
 // option is one of torchrun's options.
 type option struct {
 	flag bool   // takes no value
@@ -83,7 +86,7 @@ func ParseArgs(args []string, getenv func(string) string) (Invocation, error) {
 
 // ParseArgsAt reads torchrun's command line: options with dashes or underscores, then the script and its arguments. PET_<OPTION>
 // variables, found by getenv, count where an option is not given, and the site where neither is. Errors are [nexus.Error]s,
-// or [ErrOtherTells].
+// [ErrHelp] or [ErrOtherTells].
 func ParseArgsAt(s site.Site, args []string, getenv func(string) string) (Invocation, error) {
 	given, rest, err := splitArgs(args)
 	if err != nil {
@@ -130,6 +133,9 @@ func splitArgs(args []string) (given map[string]string, rest []string, err error
 		}
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
 			break
+		}
+		if arg == "-h" || arg == "--help" {
+			return nil, nil, ErrHelp
 		}
 		name, value, inline := splitOption(arg)
 		o, ok := known[name]

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ainexus.io/c10d"
 	"ainexus.io/launch/site"
 	"ainexus.io/nexus"
 )
@@ -38,6 +39,7 @@ func told(inv Invocation) string {
 	say(o.Show == nil, "shown %v", o.Show)
 	say(o.Binding == bindNothing, "binding %d", o.Binding)
 	say(slices.Equal(inv.Signals, defaultSignals()), "signals %v", inv.Signals)
+	say(o.Store == c10d.Limits{}, "store %v", o.Store)
 	say(m.LastCall == 0, "last call %s", m.LastCall)
 	say(len(inv.Notes) == 0, "notes %d", len(inv.Notes))
 	return strings.Join(parts, "; ")
@@ -100,6 +102,8 @@ func TestTorchrunsCommandLine(t *testing.T) {
 		{"--nnodes 2 --node_rank 1 --master_addr n1 --master_port 29600 --local-addr 10.0.0.2 train.py",
 			"python3 -u train.py; 2:2 nodes at n1:29400; node 1; id none; master n1:29600; local 10.0.0.2"},
 		{"--rdzv-backend static --nnodes 2 --rdzv-endpoint [fd00::1]:29500 train.py", "python3 -u train.py; 2:2 nodes at [fd00::1]:29500; id none"},
+		{"--rdzv-conf store_value_limit=64MiB,store_key_limit=100,store_keys_limit=5,store_memory_limit=2GiB train.py",
+			"python3 -u train.py; store {100 67108864 0 5 2147483648 0}"},
 		// What is kept and shown.
 		{"-r 3 -t=0:1,1:2 --log-dir /logs -- train.py", "python3 -u train.py; logs /logs; redirects 3 3; tee 1 2"},
 		{"-r3 -t 1 train.py", "python3 -u train.py; redirects 3 3; tee 1 1"},
@@ -245,6 +249,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--local-ranks-filter a x.py", "no list of local ranks", ""},
 		{"--rdzv-backend etcd --rdzv-endpoint etcd:2379 x.py", `--rdzv-backend: "etcd": the agents meet at one of the nodes`, ""},
 		{"--rdzv-conf frobnicate=1 x.py", "there is no such setting", ""},
+		{"--rdzv-conf store_value_limit=8MB x.py", "is no size such as", ""},
+		{"--rdzv-conf store_keys_limit=0 x.py", "is not a number from 1 up", ""},
 		{"--rdzv-endpoint http://n1 x.py", "--rdzv-endpoint", ""},
 		{"--monitor-interval soon x.py", "no number of seconds", ""},
 		{"--start-method thread x.py", "neither spawn nor fork", ""},

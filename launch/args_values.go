@@ -86,3 +86,23 @@ func handledSignals(i *Invocation, value string) error {
 	}
 	return nil
 }
+
+// bytes reads "65536", "64KiB", "16MiB" and "2GiB".
+func bytes(text string) (int, error) {
+	digits := strings.TrimRight(text, "KMGiB")
+	shift := map[string]int{"": 0, "KiB": 10, "MiB": 20, "GiB": 30}
+	by, known := shift[text[len(digits):]]
+	n, err := strconv.Atoi(digits)
+	if err != nil || !known || n < 1 || n > 1<<62>>by {
+		return 0, fmt.Errorf("%q is no size such as 65536 or 16MiB", text)
+	}
+	return n << by, nil
+}
+
+func atLeastOne(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number from 1 up", text)
+	}
+	return n, nil
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"ainexus.io/c10d"
 	"ainexus.io/launch/elastic"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
@@ -30,6 +31,8 @@ type Options struct {
 	Binding Binding // which CPUs each worker may use; zero: all
 
 	Meet Meet // where several nodes meet; zero: this one is all there is
+
+	Store c10d.Limits // of each round's key-value store; zero fields take their defaults
 
 	LogDir    string // files <LogDir>/<RunID>/attempt_<round>/<rank>/{stdout.log,stderr.log,error.json}; empty: none
 	Redirects Std    // streams that go to the files only
