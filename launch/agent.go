@@ -31,6 +31,9 @@ type agent struct {
 	role, runID    string
 	logDir         string
 	redirects, tee Std
+	shown          []int // local ranks; nil: all
+	binding        Binding
+	storeLimits    c10d.Limits // of the store
 	screen         screen
 
 	keeper  []string

@@ -74,6 +74,16 @@ func meetConf(i *Invocation, value string) error {
 				err = errors.New("it is any or majority")
 			}
 			m.Takeover = text == "any"
+		case "store_value_limit":
+			i.Options.Store.Payload, err = bytes(text)
+		case "store_key_limit":
+			i.Options.Store.Key, err = bytes(text)
+		case "store_keys_limit":
+			i.Options.Store.Stored, err = atLeastOne(text)
+		case "store_memory_limit":
+			var n int
+			n, err = bytes(text)
+			i.Options.Store.Memory = int64(n)
 		case "is_host":
 			m.IsHost, err = strconv.ParseBool(text)
 		case "rank":

@@ -86,6 +86,14 @@ func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []
 // threads is each worker's part of the seat's CPUs.
 func threads(s nexus.Seat) int { return max(1, int(s.CPU)/1000/max(1, s.Workers)) }
 
+// Threads is what [Run] sets OMP_NUM_THREADS to for several workers; 0 where it is not its choice, or one worker has all.
+func Threads(o Options) int {
+	if o.Workers < 2 || slices.ContainsFunc(o.Env, func(line string) bool { return strings.HasPrefix(line, "OMP_NUM_THREADS=") }) {
+		return 0
+	}
+	return threads(nexus.Seat{Workers: o.Workers, CPU: nexus.CPU(o.CPUs) * 1000})
+}
+
 // devices names the seat's GPUs as CUDA wants to hear it: by UUID where there is one.
 func devices(gpus []nexus.SeatGPU) string {
 	names := make([]string, len(gpus))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -67,7 +68,7 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 			}
 			sink.Log = log
 		}
-		if !shown {
+		if !shown || a.shown != nil && !slices.Contains(a.shown, rank) {
 			sink.Live = nil
 		}
 		if *stream.end, failed = o.capture(sink); failed != nil {

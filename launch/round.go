@@ -102,6 +102,10 @@ func (a *agent) openRound(r *round) (err error) {
 		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place,
 		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
 	}
+	cpus, err := a.bindings()
+	if err != nil {
+		return err
+	}
 	commands := make([]proc.Command, a.order.Seat.Workers)
 	for rank := range commands {
 		out, errs, err := r.outputs.open(a, r.number, rank)
@@ -115,7 +119,7 @@ func (a *agent) openRound(r *round) (err error) {
 		}
 		commands[rank] = proc.Command{
 			Path: r.program.path, Argv: r.program.argv, Dir: a.order.Workdir, Stdout: out, Stderr: errs,
-			Env: workerEnv(a.order, a.env, facts, rank),
+			Env: workerEnv(a.order, a.env, facts, rank), CPUs: cpus[rank],
 		}
 	}
 	r.watch = newWatch(a.dir, a.place.first, len(commands), time.Duration(a.order.Spec.NoProgress))
@@ -132,6 +136,16 @@ func (a *agent) openRound(r *round) (err error) {
 	}
 	a.show(r, nexus.AgentRunning)
 	return nil
+}
+
+// bindings are the CPUs of each worker, nil for all.
+func (a *agent) bindings() ([][]int, error) {
+	if a.binding == bindNothing {
+		return make([][]int, a.order.Seat.Workers), nil
+	}
+	m := thisMachine()
+	value, set := a.env["CUDA_VISIBLE_DEVICES"]
+	return m.bind(a.binding, a.order.Seat.Workers, visibleGPUs(value, set, len(m.gpus)))
 }
 
 // alone makes the round that of the only node.
@@ -157,7 +171,7 @@ func (a *agent) emptyStore() error {
 		port = 29500
 	}
 	listen := func(port int) (err error) {
-		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Logger: a.log})
+		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Limits: a.storeLimits, Logger: a.log})
 		return err
 	}
 	err := listen(port)

@@ -15,7 +15,7 @@ import (
 func chaos(t *rapid.T) *world {
 	set := Defaults()
 	set.Min = rapid.IntRange(1, 3).Draw(t, "min")
-	set.Max = rapid.IntRange(set.Min, 5).Draw(t, "max")
+	set.Max = rapid.IntRange(max(2, set.Min), 5).Draw(t, "max")
 	set.Budget = rapid.IntRange(0, 3).Draw(t, "budget")
 	set.Restart = nexus.Restart{Max: set.Budget, On: []nexus.Cause{nexus.CauseExit}}
 	set.Backoff = Backoff{First: 100 * time.Millisecond, Cap: time.Second}
