@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,9 @@ import (
 	"testing"
 	"time"
 )
+
+// soakTime is how long busy nodes are watched; CI gives them a minute in a stage of its own.
+var soakTime = flag.Duration("netns.soak", 5*time.Second, "how long busy nodes are watched")
 
 // idle is a worker that says who it is and then does nothing at all.
 const idle = `echo "round $NEXUS_ROUND: rank $RANK of $WORLD_SIZE on $(hostname)"; exec sleep 1000`
@@ -39,8 +43,10 @@ func TestNodeDies(t *testing.T) {
 	for _, a := range agents[1:] {
 		t.Logf("node %s: first line of the new round after %s", a.n.name, a.says("of 2 on "+a.n.name).Sub(killed).Round(time.Millisecond))
 	}
-	if text := agents[1].text(); !strings.Contains(text, "round 1: rank 1 of 2 on b") {
-		t.Errorf("the survivor b did not keep its rank:\n%s", text)
+	for _, a := range agents[1:] {
+		if text := a.text(); strings.Contains(text, "round 0: rank 1 of 3") && !strings.Contains(text, "round 1: rank 1 of 2") {
+			t.Errorf("node %s had rank 1, which is still there, and lost it:\n%s", a.n.name, text)
+		}
 	}
 	// It comes back, and finds the others although they have moved.
 	again := join(l.nodes[0], "1:3", idle, "--rdzv-conf", "last_call_timeout=1")
@@ -119,11 +125,14 @@ func TestSlowLink(t *testing.T) {
 		n.slow("2mbit")
 	}
 	// Rank 1 sends as fast as the link takes it, for five seconds, past the store's back.
-	agents := meet(l, "2", `echo here; if [ $RANK = 1 ]; then exec python3 -c '
+	agents := meet(l, "2", `echo here; if [ $RANK = 1 ]; then exec /usr/bin/python3 -c '
 import socket, time
-s = socket.create_connection(("10.77.0.1", 5001)); end = time.time() + 5
+while True:
+    try: s = socket.create_connection(("10.77.0.1", 5001)); break
+    except ConnectionRefusedError: time.sleep(0.05)
+end = time.time() + 5
 while time.time() < end: s.send(b"x" * 4096)
-print("sent")'; else exec python3 -c '
+print("sent")'; else exec /usr/bin/python3 -c '
 import socket
 l = socket.create_server(("10.77.0.1", 5001)); c, _ = l.accept(); n = 0
 while True:
@@ -136,6 +145,22 @@ print("got", n > 100000)'; fi`)
 		a.ends(0)
 		if strings.Contains(a.text(), "round 1") {
 			t.Errorf("node %s lost the other:\n%s", a.n.name, a.text())
+		}
+	}
+}
+
+// Nodes whose workers take all the processor there is are not taken for lost ones.
+func TestBusyNodes(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t, 2)
+	agents := meet(l, "1:2", `echo "round $NEXUS_ROUND: rank $RANK"; while :; do :; done`, "--nproc-per-node", "4")
+	for _, a := range agents {
+		a.says("round 0: rank")
+	}
+	time.Sleep(*soakTime) // the time itself is what is tested
+	for _, a := range agents {
+		if text := a.text(); strings.Contains(text, "round 1") || strings.Contains(text, "heard") || strings.Contains(text, "died") {
+			t.Errorf("node %s:\n%s", a.n.name, text)
 		}
 	}
 }
@@ -154,7 +179,7 @@ func TestStrangers(t *testing.T) {
 	} {
 		b := l.nodes[1].launch(append(strings.Fields("--rdzv-endpoint 10.77.0.1 "+test.args), "sh", "-c", idle)...)
 		b.ends(1)
-		if !strings.Contains(b.text(), "error: "+test.want) || len(b.lines) != 1 {
+		if !strings.Contains(b.text(), "error: "+test.want) || strings.Count(b.text(), "\n") > 1 { // and a note, perhaps
 			t.Errorf("%s:\n%s", test.args, b.text())
 		}
 	}
