@@ -23,7 +23,7 @@ func (m *Meeting) judge() {
 	switch {
 	case len(l.lost) > 0:
 		// What the others did then was its doing. The budget does not pay for nodes.
-		l.why = "node " + strings.Join(unique(l.lost), ", ") + " is gone"
+		l.why = gone(unique(l.lost))
 	case len(l.failures) > 0:
 		first := root(l.failures)
 		d := Decide(state, Ending{Cause: first.report.Cause, Lasted: m.now - l.began}, m.set.Restart, m.set.Backoff)
@@ -38,11 +38,26 @@ func (m *Meeting) judge() {
 		}
 		l.why, l.next, l.at = o.Message, d.Next, m.now+d.Wait
 	case l.why == "":
-		m.isOver(Outcome{Report: Report{OK: true, Rank: -1, Message: fmt.Sprintf("%d workers on %d nodes ended well after %s",
-			m.base.World(), len(m.base.Agents), (m.now - l.began).Round(time.Millisecond))}})
+		m.isOver(Outcome{Report: Report{OK: true, Rank: -1, Message:  fmt.Sprintf("%s on %s ended well after %s",
+			count(m.base.World(), "worker"), count(len(m.base.Agents), "node"), (m.now - l.began).Round(time.Millisecond))}})
 		return
 	}
-	m.do(Say{Text: fmt.Sprintf("%s; another round begins, %d restarts are left", l.why, l.next.RestartsLeft)})
+	m.do(Say{Text: fmt.Sprintf("%s; another round begins, %s left", l.why, count(l.next.RestartsLeft, "restart"))})
+}
+
+// count is "1 node" or "2 nodes".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func gone(names []string) string {
+	if len(names) == 1 {
+		return "node " + names[0] + " is gone"
+	}
+	return "nodes " + strings.Join(names, ", ") + " are gone"
 }
 
 func unique(names []string) []string {
@@ -107,7 +122,7 @@ func (m *Meeting) propose() {
 	if m.base == nil && len(present) < m.set.Max {
 		if l.callEnds == 0 {
 			l.callEnds = m.now + m.set.LastCall
-			m.waitFor(fmt.Sprintf("%d nodes are here, which is enough; %s for more, up to %d", len(present), m.set.LastCall, m.set.Max))
+			m.waitFor(fmt.Sprintf("%d of %d nodes are here, which is enough; waiting %s for more", len(present), m.set.Max, m.set.LastCall))
 		}
 		if m.now < l.callEnds {
 			return

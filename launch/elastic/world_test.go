@@ -27,7 +27,6 @@ type world struct {
 	broken []string // laws that were broken
 
 	records map[int]string // agreed rounds by number, drawn
-	used    int
 }
 
 // host is one agent.
