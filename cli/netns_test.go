@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -214,6 +215,28 @@ except urllib.error.HTTPError as e: print(e.code, e.read().decode())`)
 	b = l.nodes[1].launch("--nnodes", "2", "--rdzv-endpoint", "10.77.0.1", "--rdzv-id", "mine", "--node-rank", "1", "sh", "-c", idle)
 	b.says("rank 1 of 2 on b")
 	a.says("rank 0 of 2 on a")
+}
+
+// Whichever node a worker fails on, all restart within one budget, and in the end every node tells who it was.
+func TestFailsElsewhere(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t, 2)
+	logs := t.TempDir()
+	agents := meet(l, "2", `echo "round $NEXUS_ROUND: rank $RANK"; if [ $RANK = 2 ]; then sleep 0.2; exit 7; fi; exec sleep 1000`,
+		"--nproc-per-node", "2", "--max-restarts", "1", "--log-dir", logs)
+	for _, a := range agents {
+		a.ends(7)
+		if !strings.Contains(a.text(), "error: rank 2 on node ") || !strings.Contains(a.text(), " exited with code 7; no restart is left") ||
+			!strings.Contains(a.text(), "round 1: rank") || strings.Contains(a.text(), "round 2") {
+			t.Errorf("node %s:\n%s", a.n.name, a.text())
+		}
+	}
+	for rank := range 4 { // the nodes share the directory
+		text, err := os.ReadFile(filepath.Join(logs, "story", "attempt_1", strconv.Itoa(rank), "stdout.log"))
+		if want := fmt.Sprintf("round 1: rank %d\n", rank); err != nil || string(text) != want {
+			t.Errorf("the log of rank %d is %q, %v", rank, text, err)
+		}
+	}
 }
 
 // Real PyTorch trains on three nodes over the interface that joins them; the node with the store dies in the middle

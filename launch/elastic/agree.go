@@ -38,7 +38,7 @@ func (m *Meeting) judge() {
 		}
 		l.why, l.next, l.at = o.Message, d.Next, m.now+d.Wait
 	case l.why == "":
-		m.isOver(Outcome{Report: Report{OK: true, Rank: -1, Message:  fmt.Sprintf("%s on %s ended well after %s",
+		m.isOver(Outcome{Report: Report{OK: true, Rank: -1, Message: fmt.Sprintf("%s on %s ended well after %s",
 			count(m.base.World(), "worker"), count(len(m.base.Agents), "node"), (m.now - l.began).Round(time.Millisecond))}})
 		return
 	}

@@ -62,6 +62,7 @@ func (m *Meeting) host() {
 	m.hosts = true
 	if m.role == Seeking && m.base == nil && m.pending == nil && !m.veterans() {
 		m.takeLead(Term{N: m.promised.N + 1, By: m.self.ID}, map[string]bool{m.self.ID: true}, nil, 0)
+		m.lead.at = m.now + m.set.Notice
 	}
 }
 

@@ -19,6 +19,7 @@ type Settings struct {
 	JoinTimeout time.Duration // how long to wait for Min
 	Fence       time.Duration // from the silence of an agent to the next round: by then its workers are dead
 	Gather      time.Duration // how long a new leader waits for those who may still come
+	Notice      time.Duration // how long who serves anew waits before a first round: those of an earlier run look there more often
 	Retry       time.Duration // between attempts to find the others
 	Turn        time.Duration // between the claims of two survivors
 	Linger      time.Duration // how long the news of the end may take to everybody
@@ -29,7 +30,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Min: 1, Max: 1, LastCall: 5 * time.Second, JoinTimeout: 10 * time.Minute, Fence: 500 * time.Millisecond,
-		Gather: time.Second, Retry: 500 * time.Millisecond, Turn: 150 * time.Millisecond, Linger: 3 * time.Second,
+		Gather: time.Second, Notice: 400 * time.Millisecond, Retry: 500 * time.Millisecond, Turn: 150 * time.Millisecond, Linger: 3 * time.Second,
 	}
 }
 
