@@ -31,7 +31,7 @@ func TestTheVerdictOfTheHangWatch(t *testing.T) {
 					leave(dir.ProgressFile(rank), nexus.Progress{Rank: rank, Step: 99})
 				}
 			}
-			w := newWatch(dir, len(test.steps), time.Minute)
+			w := newWatch(dir, 0, len(test.steps), time.Minute)
 			if w.hung(time.Hour) {
 				t.Fatal("a verdict before the first step")
 			}

@@ -17,10 +17,14 @@ func (a *agent) judge(r *round) ending {
 		e := ending{cause: nexus.CauseHang, rank: r.hangRank, exit: 1, message: r.hang}
 		if e.rank >= 0 {
 			e.tail = r.outputs.tails[e.rank].Lines()
+			e.rank += a.place.first
 		}
 		return e
 	}
 	failures := a.failures(r)
+	if len(failures) == 0 && r.told {
+		return ending{told: true, rank: -1}
+	}
 	if len(failures) == 0 {
 		return ending{ok: true, rank: -1, message: fmt.Sprintf("%s ended well after %s",
 			times(len(r.workers), "worker", "workers"), about(a.clock.Mono()-r.began))}
@@ -43,10 +47,11 @@ func (a *agent) failures(r *round) (list []failure) {
 // blame tells of the failure that came first.
 func (a *agent) blame(r *round, f failure) ending {
 	e := ending{
-		cause: nexus.CauseExit, rank: f.rank, exit: exitCode(f.exit), tail: r.outputs.tails[f.rank].Lines(),
+		killed: f.exit.Signal != 0, said: f.report != nil, at: f.exit.At,
+		cause: nexus.CauseExit, rank: a.place.first + f.rank, exit: exitCode(f.exit), tail: r.outputs.tails[f.rank].Lines(),
 	}
 	o := a.oom(r.oomAt)
-	e.message = describe(fmt.Sprintf("rank %d", f.rank), f.exit, o)
+	e.message = describe(fmt.Sprintf("rank %d", a.place.first+f.rank), f.exit, o)
 	switch {
 	case o.ended(f.exit):
 		e.cause, e.outOf = nexus.CauseOOM, nexus.OutOfMemory
