@@ -30,7 +30,7 @@ const limit = 11*time.Minute + 30*time.Second
 
 // figures are the lines of the table, from top to bottom.
 func figures() []figure {
-	return []figure{storeOperations()}
+	return []figure{start(), memory(), restart(), join(), storeOperations()}
 }
 
 func main() {
