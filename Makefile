@@ -13,7 +13,7 @@ help:
 	@echo "make clean           remove what these commands built"
 	@echo
 	@echo "Settings: PROCS=2 (packages at a time)  FUZZTIME=3s (per target)  POINTS=200 (kill -9 points)"
-	@echo "          SOAK=1000000 (random steps of the planner)"
+	@echo "          SOAK=1000000 (random steps of the planner)  BUSY=60s (nodes with busy workers)"
 	@echo "          COUNT=1 (times each test)     TIMEOUT=10m (per package)"
 	@echo "Example:  make test FUZZTIME=30s POINTS=1000"
 	@echo
@@ -23,7 +23,7 @@ test:
 	@sh scripts/test.sh
 
 test-nightly:
-	@NIGHTLY=1 FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
+	@NIGHTLY=1 FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} BUSY=$${BUSY:-10m} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
 
 quick:
 	@QUICK=1 sh scripts/test.sh

@@ -225,6 +225,9 @@ func TestWrongCommandLines(t *testing.T) {
 	for _, test := range []struct{ line, message, hint string }{
 		{"", "there is no program to launch", "nexus launch"},
 		{"--nnodes=2 x.py", "--nnodes 2 needs a place to meet", "--rdzv-endpoint"},
+		{"--nnodes=2 --rdzv-endpoint http://h x.py", `"http://h" is no HOST or HOST:PORT`, ""},
+		{"--nnodes=2 --rdzv-endpoint h --rdzv-conf foo=1 x.py", "foo: there is no such setting", ""},
+		{"--nnodes=2 --rdzv-endpoint h --rdzv-conf join_timeout=soon x.py", `join_timeout: "soon" is no time`, ""},
 		{"--nnodes=two x.py", `--nnodes: "two" is neither`, ""},
 		{"--nnodes=3:2 x.py", `--nnodes: "3:2" is neither`, ""},
 		{"--nnodes=0 x.py", `--nnodes: "0" is neither`, ""},

@@ -132,9 +132,10 @@ func (a *agent) streams(rank, bit int) (toFile, shown bool) {
 	return redirected || teed, teed || !redirected
 }
 
-// rankDir is torchrun's layout, for a bare launch with a log directory.
+// rankDir is torchrun's layout, for a bare launch with a log directory. By local rank on one node; several may share
+// the directory, and there it is the rank among all.
 func (a *agent) rankDir(round, rank int) string {
-	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(rank))
+	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(a.place.first+rank))
 }
 
 // errorFile is where a worker may leave its error.

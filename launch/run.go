@@ -92,6 +92,9 @@ func (o Options) agent() (*agent, error) {
 	a.runID = o.RunID
 	if a.runID == "" {
 		a.runID = job
+		if o.Meet.Endpoint != "" {
+			a.runID = "none" // as torchrun has it: all nodes have to name the same one
+		}
 	}
 	env := map[string]string{}
 	for _, line := range o.Env {

@@ -77,8 +77,12 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 	if err := a.record(b.Record.State); err != nil {
 		e = ending{cause: nexus.CauseSetup, rank: -1, exit: 1, message: words(fmt.Errorf("recording round %d: %w", b.Record.Number, err))}
 	} else {
-		a.say(fmt.Sprintf("round %d: node %s is %d of %d with ranks %d to %d of %d; the store is at %s", b.Record.Number, a.order.Seat.Node, b.Group,
-			a.place.groups, a.place.first, a.place.first+a.order.Seat.Workers-1, a.place.world, b.Store))
+		why := ""
+		if b.Record.Why != "" {
+			why = " (" + b.Record.Why + ")"
+		}
+		a.say(fmt.Sprintf("round %d%s: node %s is %d of %d with ranks %d to %d of %d; the store is at %s", b.Record.Number, why, a.order.Seat.Node,
+			b.Group, a.place.groups, a.place.first, a.place.first+a.order.Seat.Workers-1, a.place.world, b.Store))
 		e = a.round(ctx, b.Record.Number)
 		a.closeRound(e)
 	}

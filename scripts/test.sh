@@ -9,6 +9,7 @@ procs=${PROCS:-2}         # packages built and tested at a time
 fuzztime=${FUZZTIME:-3s}  # for each fuzz target
 points=${POINTS:-200}     # kill -9 points of the torture
 soak=${SOAK:-1000000}     # random steps of the planner's soak
+busy=${BUSY:-60s}         # how long nodes with busy workers are watched
 count=${COUNT:-1}         # how often each test runs
 timeout=${TIMEOUT:-10m}   # for the tests of one package
 
@@ -87,6 +88,7 @@ stage "tests of the nested modules" nested_modules
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
 # Without the race detector, which would make them ten times longer and sees the
 # same code in the stage before.
+stage "busy nodes are not lost" gotest -count 1 -timeout "$timeout" -run 'TestBusyNodes$' ./cli -netns.soak="$busy"
 stage "soak of the planner" gotest -count 1 -timeout 60m -run TestSoak ./engine -soak.steps="$soak"
 stage "public traces" gotest -count 1 -timeout "$timeout" -run 'TestOpenb|TestPhilly' ./app
 if [ "${NIGHTLY:-}" = 1 ]; then

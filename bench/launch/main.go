@@ -2,6 +2,7 @@
 // launching workers and about the store through which they meet.
 //
 //	go run ./bench/launch [--json] [-only REGEXP] [-quick]
+//	go run ./bench/launch -soak [-soak-time 10m]     whether busy nodes are taken for lost ones
 //
 // Rows go to stdout, one JSON object per line or a table; what they were measured on, and what is going on, to stderr.
 // It installs its peers, builds the program, keeps everything in a temporary directory, and leaves no process. It exits
@@ -30,7 +31,7 @@ const limit = 11*time.Minute + 30*time.Second
 
 // figures are the lines of the table, from top to bottom.
 func figures() []figure {
-	return []figure{start(), memory(), restart(), join(), storeOperations()}
+	return []figure{start(), memory(), restart(), join(), storeOperations(), nodeLoss()}
 }
 
 func main() {
@@ -42,13 +43,22 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) > 0 && args[0] == storeVerb {
-		return serveStore()
+	if len(args) > 0 {
+		switch args[0] {
+		case storeVerb:
+			return serveStore()
+		case nodeVerb:
+			return nodeWorker(args[1:])
+		case spinVerb:
+			return spin(args[1:])
+		}
 	}
 	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
 	json := flags.Bool("json", false, "print one JSON object per line instead of a table")
 	only := flags.String("only", "", "measure only the figures whose name matches this regular expression")
 	quick := flags.Bool("quick", false, "take few samples, to see that it works; the figures mean little")
+	soaking := flags.Duration("soak-time", 10*time.Minute, "how long -soak lasts")
+	soakOnly := flags.Bool("soak", false, "measure only whether busy nodes are taken for lost ones")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -63,6 +73,9 @@ func run(args []string) error {
 		return err
 	}
 	defer b.close()
+	if *soakOnly {
+		return soak(ctx, b, *soaking, row.NewPrinter(os.Stdout, *json))
+	}
 	return measure(ctx, b, chosen, row.NewPrinter(os.Stdout, *json))
 }
 

@@ -23,7 +23,7 @@ func (m *Meeting) judge() {
 	switch {
 	case len(l.lost) > 0:
 		// What the others did then was its doing. The budget does not pay for nodes.
-		l.why = "node " + strings.Join(unique(l.lost), ", ") + " is gone"
+		l.why = gone(unique(l.lost))
 	case len(l.failures) > 0:
 		first := root(l.failures)
 		d := Decide(state, Ending{Cause: first.report.Cause, Lasted: m.now - l.began}, m.set.Restart, m.set.Backoff)
@@ -38,11 +38,26 @@ func (m *Meeting) judge() {
 		}
 		l.why, l.next, l.at = o.Message, d.Next, m.now+d.Wait
 	case l.why == "":
-		m.isOver(Outcome{Report: Report{OK: true, Rank: -1, Message: fmt.Sprintf("%d workers on %d nodes ended well after %s",
-			m.base.World(), len(m.base.Agents), (m.now - l.began).Round(time.Millisecond))}})
+		m.isOver(Outcome{Report: Report{OK: true, Rank: -1, Message: fmt.Sprintf("%s on %s ended well after %s",
+			count(m.base.World(), "worker"), count(len(m.base.Agents), "node"), (m.now - l.began).Round(time.Millisecond))}})
 		return
 	}
-	m.do(Say{Text: fmt.Sprintf("%s; another round begins, %d restarts are left", l.why, l.next.RestartsLeft)})
+	m.do(Say{Text: fmt.Sprintf("%s; another round begins, %s left", l.why, count(l.next.RestartsLeft, "restart"))})
+}
+
+// count is "1 node" or "2 nodes".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func gone(names []string) string {
+	if len(names) == 1 {
+		return "node " + names[0] + " is gone"
+	}
+	return "nodes " + strings.Join(names, ", ") + " are gone"
 }
 
 func unique(names []string) []string {
@@ -107,7 +122,7 @@ func (m *Meeting) propose() {
 	if m.base == nil && len(present) < m.set.Max {
 		if l.callEnds == 0 {
 			l.callEnds = m.now + m.set.LastCall
-			m.waitFor(fmt.Sprintf("%d nodes are here, which is enough; %s for more, up to %d", len(present), m.set.LastCall, m.set.Max))
+			m.waitFor(fmt.Sprintf("%d of %d nodes are here, which is enough; waiting %s for more", len(present), m.set.Max, m.set.LastCall))
 		}
 		if m.now < l.callEnds {
 			return
@@ -116,17 +131,32 @@ func (m *Meeting) propose() {
 	if m.now < l.gather && m.awaited() {
 		return
 	}
+	m.offer(present)
+	m.do(Open{Number: l.offer.Number})
+	m.commit()
+}
+
+// handOver agrees with those who stay that they are all there is, so that they can go on without us, and goes.
+func (m *Meeting) handOver() {
+	present := m.present()
+	if len(present) == 0 || m.base == nil {
+		m.finish(Outcome{Report: Report{Rank: -1}, Left: true})
+		return
+	}
+	m.offer(present)
+}
+
+func (m *Meeting) offer(present []Agent) {
+	l := m.lead
 	next := l.next
 	next.Round = l.number
 	l.offer = &Record{Term: l.term, Number: l.number, Agents: Seats(m.base, present, m.self.ID), State: next, Why: l.why}
 	l.number++
 	l.accepted, l.store, l.offered = map[string]bool{m.self.ID: true}, "", m.now
-	m.pending = l.offer
-	m.do(Open{Number: l.offer.Number})
+	m.hold(l.offer)
 	for _, a := range l.offer.Agents {
 		m.send(a.ID, Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1})
 	}
-	m.commit()
 }
 
 // veterans reports whether somebody is linked who knows of a round: then ours is not to be the first.
@@ -137,6 +167,15 @@ func (m *Meeting) veterans() bool {
 		}
 	}
 	return false
+}
+
+// hold keeps a round that may come to be agreed. Before there is a first one, each that was offered counts: nothing
+// else says who has a say.
+func (m *Meeting) hold(r *Record) {
+	m.pending = r
+	if m.base == nil {
+		m.first = append(m.first, r)
+	}
 }
 
 // waitFor says once what is waited for.
@@ -195,7 +234,8 @@ func (m *Meeting) commit() {
 			return
 		}
 	}
-	if l.store == "" {
+	going := r.Rank(m.self.ID) < 0
+	if l.store == "" && !going {
 		return
 	}
 	if !m.enough(m.base, l.pending, func(id string) bool { return l.accepted[id] || l.left[id] }) {
@@ -204,12 +244,29 @@ func (m *Meeting) commit() {
 	}
 	for _, a := range r.Agents {
 		m.send(a.ID, Message{Kind: Start, Record: r, Term: r.Term, Number: r.Number, Store: l.store, Running: -1})
-		l.members[a.ID].running = r.Number
+		if x := l.members[a.ID]; x != nil {
+			x.running = r.Number
+		}
 		l.votes[a.ID] = true
+	}
+	if going {
+		m.base = r
+		for _, id := range m.Peers() {
+			if r.Rank(id) < 0 { // who waits should know whom to ask
+				m.send(id, m.status())
+			}
+		}
+		m.finish(Outcome{Report: Report{Rank: -1}, Left: true})
+		return
 	}
 	clear(m.gone)
 	clear(l.left)
 	l.offer, l.pending, l.judged, l.stop, l.lost, l.failures, l.why, l.callEnds, l.gather = nil, nil, false, StopNone, nil, nil, "", 0, 0
 	l.began = m.now
 	m.begin(r, l.store)
+	for _, id := range m.Peers() {
+		if r.Rank(id) < 0 { // who waits should know of it
+			m.send(id, m.status())
+		}
+	}
 }

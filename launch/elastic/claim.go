@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,7 @@ func (m *Meeting) seek() {
 		m.giveUp()
 		return
 	}
+	m.forget()
 	if m.base == nil && m.pending == nil { // the endpoint is all that we know
 		if m.hosts {
 			m.host()
@@ -35,6 +37,20 @@ func (m *Meeting) seek() {
 	m.promise = 0
 	m.claim = &claim{votes: map[string]bool{m.self.ID: true}, asked: map[string]bool{}, base: m.base, pending: m.pending}
 	m.tryClaim()
+}
+
+// forget drops what we only heard of, once nobody who ran it is left: the job begins anew.
+func (m *Meeting) forget() {
+	if m.base == nil || m.base.Rank(m.self.ID) >= 0 || m.pending.Rank(m.self.ID) >= 0 {
+		return
+	}
+	for _, a := range m.base.Agents {
+		if how := m.gone[a.ID]; how != Reset && how != Goodbye {
+			return
+		}
+	}
+	m.base, m.pending, m.first, m.report = nil, nil, nil, nil
+	m.toAll(m.status())
 }
 
 // known are the others of the last round, and of one that may have been agreed.
@@ -56,11 +72,20 @@ func (m *Meeting) known() (list []Agent) {
 
 // enough reports whether so many agents may decide what follows: on the last round and on one that may have followed it.
 func (m *Meeting) enough(base, pending *Record, here func(string) bool) bool {
-	dead := func(id string) bool { return m.gone[id] == Reset }
-	or := here
-	here = func(id string) bool { return or(id) || m.gone[id] == Goodbye } // who left agrees to whatever follows
-	return (base == nil || Quorum(base.Agents, here, dead, m.set.Takeover)) &&
-		(pending == nil || !newer(pending, base) || Quorum(pending.Agents, here, dead, m.set.Takeover))
+	dead := func(id string) bool { return m.gone[id] == Reset || m.gone[id] == Goodbye }
+	old := []*Record{base}
+	if base == nil {
+		old = m.first
+	}
+	if newer(pending, base) {
+		old = append(slices.Clone(old), pending)
+	}
+	for _, r := range old {
+		if r != nil && !Quorum(r.Agents, here, dead, m.set.Takeover) {
+			return false
+		}
+	}
+	return true
 }
 
 // tryClaim asks for votes as soon as they could be enough. A term is only used up then: who is cut off must not

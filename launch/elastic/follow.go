@@ -1,9 +1,6 @@
 package elastic
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // got takes a message from a linked agent.
 func (m *Meeting) got(from string, msg Message) {
@@ -34,10 +31,13 @@ func (m *Meeting) got(from string, msg Message) {
 func (m *Meeting) heard(from string, msg Message) {
 	switch msg.Role {
 	case Leading:
+		if msg.Base != nil && msg.Base.Number != msg.Number {
+			return
+		}
 		switch {
 		case m.role == Leading && m.yields(msg):
 			m.stepDown("another leader is ahead")
-			m.follow(from, msg.Term)
+			m.follow(from, msg)
 		case m.role == Leading:
 			if !msg.Leaving { // said once, or two leaders would never fall silent
 				again := m.status()
@@ -46,13 +46,16 @@ func (m *Meeting) heard(from string, msg Message) {
 			}
 		case m.role == Following && m.leader == from:
 			m.promised = higher(m.promised, msg.Term)
+			if newer(msg.Base, m.base) && m.running < 0 {
+				m.base, m.report = msg.Base, nil
+			}
 			m.join()
 		case m.role == Seeking && m.mayFollow(msg):
-			m.follow(from, msg.Term)
+			m.follow(from, msg)
 		}
 	case Following:
 		if m.role == Following && m.leader == from {
-			m.lostLeader(Silent) // it gave way to one that is ahead of us all
+			m.lostLeader(m.peers[from].Node, Silent) // it gave way to one that is ahead of us all
 		}
 		if msg.Leader == nil || msg.Leader.ID == m.self.ID || m.role == Following || m.role == Leading && m.base != nil {
 			return
@@ -62,7 +65,7 @@ func (m *Meeting) heard(from string, msg Message) {
 		}
 	case Seeking:
 		if m.role == Following && m.leader == from {
-			m.lostLeader(Silent) // it has no majority: neither have we
+			m.lostLeader(m.peers[from].Node, Silent) // it has no majority: neither have we
 		} else if m.role != Seeking {
 			m.send(from, m.status())
 		}
@@ -88,9 +91,14 @@ func (m *Meeting) yields(msg Message) bool {
 	return m.lead.term.Less(msg.Term)
 }
 
-func (m *Meeting) follow(id string, term Term) {
+// follow counts on a leader. Its last round is ours to remember from now on: who has heard of one does not begin anew
+// without those who ran it.
+func (m *Meeting) follow(id string, msg Message) {
 	m.role, m.leader, m.claim = Following, id, nil
-	m.promised = higher(m.promised, term)
+	m.promised = higher(m.promised, msg.Term)
+	if newer(msg.Base, m.base) {
+		m.base, m.report = msg.Base, nil
+	}
 	m.join()
 	for _, other := range m.Peers() {
 		if other != id {
@@ -121,15 +129,20 @@ func (m *Meeting) gotFromLeader(msg Message) {
 		m.finish(Outcome{Report: Report{Rank: -1, Exit: 1, Message: msg.Text}})
 	case Offer:
 		if r := msg.Record; r != nil && r.Rank(m.self.ID) >= 0 && !r.Term.Less(m.promised) && r.Number > m.number() && m.running < 0 {
-			m.promised, m.pending = r.Term, r
 			if newer(msg.Base, m.base) {
 				m.base = msg.Base // so that we know who has a say, should the leader be lost
 			}
+			m.promised = r.Term
+			m.hold(r)
 			m.send(m.leader, Message{Kind: Accept, Term: r.Term, Number: r.Number, Running: -1})
 		}
 	case Start:
 		r := msg.Record
 		if m.pending != nil && r != nil && r.Number == m.pending.Number && r.Term == m.pending.Term && m.running < 0 {
+			if msg.Store == "" { // the leader goes, and leaves us to ourselves
+				m.base, m.pending, m.report = r, nil, nil
+				return
+			}
 			m.begin(r, msg.Store)
 		}
 	case Halt:
@@ -193,16 +206,14 @@ func (m *Meeting) bye(from string, msg Message) {
 }
 
 // lostLeader begins to look for another one, and ends what was run for the old.
-func (m *Meeting) lostLeader(how How) {
-	name := "the leader's node"
-	if r := m.base.Rank(m.leader); r >= 0 {
-		name = "node " + m.base.Agents[r].Node
-	}
+func (m *Meeting) lostLeader(node string, how How) {
 	stop := StopFail
 	if how == Silent {
 		stop = StopKill // it may be that we are the ones who are cut off
 	}
-	m.end(stop, fmt.Sprintf("%s %s", name, lostHow(how)))
+	text := "node " + node + ", which led, " + lostHow(how)
+	m.do(Say{Text: text + "; looking for the others"})
+	m.end(stop, text)
 	m.seekAgain()
 }
 

@@ -15,7 +15,7 @@ import (
 func chaos(t *rapid.T) *world {
 	set := Defaults()
 	set.Min = rapid.IntRange(1, 3).Draw(t, "min")
-	set.Max = rapid.IntRange(set.Min, 5).Draw(t, "max")
+	set.Max = rapid.IntRange(max(2, set.Min), 5).Draw(t, "max")
 	set.Budget = rapid.IntRange(0, 3).Draw(t, "budget")
 	set.Restart = nexus.Restart{Max: set.Budget, On: []nexus.Cause{nexus.CauseExit}}
 	set.Backoff = Backoff{First: 100 * time.Millisecond, Cap: time.Second}
@@ -23,7 +23,9 @@ func chaos(t *rapid.T) *world {
 	w := newWorld(set)
 	w.anyone = rapid.Bool().Draw(t, "one machine")
 	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "delays"), 1))
-	w.pick = func(low, high time.Duration) time.Duration { return low + time.Duration(random.Int64N(int64(high-low))) }
+	w.pick = func(low, high time.Duration) time.Duration {
+		return low + time.Duration(random.Int64N(int64(high-low)))
+	}
 	return w
 }
 

@@ -27,7 +27,7 @@ type lead struct {
 	judged   bool // what follows is decided
 	stop     Stop
 	lost     []string        // names of nodes that went away
-	left     map[string]bool // agents that said goodbye: they agree to whatever follows
+	left     map[string]bool // agents that we let go: they agreed to whatever we do then
 	failures []blame
 	why      string // there is to be another round
 
@@ -39,6 +39,7 @@ type lead struct {
 	lingers  time.Duration
 	flaps    map[string]int // losses by node
 	told     string         // what was said last on waiting
+	refused  map[string]bool
 }
 
 // member is an agent that follows us, or we ourselves.
@@ -61,13 +62,14 @@ func (m *Meeting) host() {
 	m.hosts = true
 	if m.role == Seeking && m.base == nil && m.pending == nil && !m.veterans() {
 		m.takeLead(Term{N: m.promised.N + 1, By: m.self.ID}, map[string]bool{m.self.ID: true}, nil, 0)
+		m.lead.at = m.now + m.set.Notice
 	}
 }
 
 func (m *Meeting) takeLead(term Term, votes map[string]bool, pending *Record, number int) {
 	m.role, m.leader, m.claim, m.promised = Leading, "", nil, term
 	m.lead = &lead{
-		term: term, votes: votes, number: number, members: map[string]*member{}, left: map[string]bool{}, flaps: map[string]int{},
+		term: term, votes: votes, number: number, members: map[string]*member{}, left: map[string]bool{}, flaps: map[string]int{}, refused: map[string]bool{},
 		began: m.now, pending: pending, next: State{RestartsLeft: m.set.Budget},
 	}
 	l := m.lead
@@ -77,7 +79,6 @@ func (m *Meeting) takeLead(term Term, votes map[string]bool, pending *Record, nu
 		for _, a := range m.base.Agents {
 			if m.gone[a.ID] != 0 {
 				l.lost = append(l.lost, a.Node)
-				l.left[a.ID] = m.gone[a.ID] == Goodbye
 			}
 		}
 		m.end(StopFail, "the leader changed")
@@ -152,6 +153,10 @@ func (m *Meeting) joined(from string, msg Message) {
 		return
 	}
 	if other := l.claimant(*msg.Agent); other != nil {
+		if l.refused[from] {
+			return
+		}
+		l.refused[from] = true
 		m.send(from, Message{Kind: Refuse, Text: fmt.Sprintf("two nodes claim node rank %d: %s and %s", msg.Agent.Want-1, other.Node, msg.Agent.Node)})
 		m.do(Say{Text: fmt.Sprintf("node %s was sent away: it claims node rank %d, as node %s does", msg.Agent.Node, msg.Agent.Want-1, other.Node)})
 		return
@@ -255,7 +260,6 @@ func (m *Meeting) lostMember(id string, how How) {
 	if m.over != nil {
 		return
 	}
-	l.left[id] = how == Goodbye
 	if how != Goodbye {
 		l.flaps[x.agent.Node]++
 	}
@@ -286,7 +290,7 @@ func (m *Meeting) leadOn() {
 			m.finish(*m.over)
 		}
 	case !m.majority() && !m.voting():
-		m.do(Say{Text: fmt.Sprintf("too few of the %d nodes of round %d are left to go on without the others; waiting for them", len(m.base.Agents), m.base.Number)})
+		m.do(Say{Text: "too few of the last round's nodes are left to go on without the others; waiting for them"})
 		m.stepDown("too few of the other nodes are left")
 	case m.base != nil && !l.judged:
 		m.resize()
@@ -299,7 +303,7 @@ func (m *Meeting) leadOn() {
 	case l.offer != nil:
 		m.commit()
 	case m.leaving:
-		m.finish(Outcome{Report: Report{Rank: -1}, Left: true})
+		m.handOver()
 	default:
 		m.sendAway()
 		m.propose()

@@ -19,6 +19,7 @@ type Settings struct {
 	JoinTimeout time.Duration // how long to wait for Min
 	Fence       time.Duration // from the silence of an agent to the next round: by then its workers are dead
 	Gather      time.Duration // how long a new leader waits for those who may still come
+	Notice      time.Duration // how long who serves anew waits before a first round: those of an earlier run look there more often
 	Retry       time.Duration // between attempts to find the others
 	Turn        time.Duration // between the claims of two survivors
 	Linger      time.Duration // how long the news of the end may take to everybody
@@ -29,7 +30,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Min: 1, Max: 1, LastCall: 5 * time.Second, JoinTimeout: 10 * time.Minute, Fence: 500 * time.Millisecond,
-		Gather: time.Second, Retry: 500 * time.Millisecond, Turn: 150 * time.Millisecond, Linger: 3 * time.Second,
+		Gather: time.Second, Notice: 400 * time.Millisecond, Retry: 500 * time.Millisecond, Turn: 150 * time.Millisecond, Linger: 3 * time.Second,
 	}
 }
 
@@ -46,6 +47,7 @@ type Meeting struct {
 	promise  time.Duration // until then the promise binds
 	base     *Record       // the last round that was agreed
 	pending  *Record       // one that was offered and may have been agreed
+	first    []*Record     // those that were offered before any was agreed
 	leader   string        // while following
 	peers    map[string]Agent
 	gone     map[string]How
@@ -260,7 +262,7 @@ func (m *Meeting) number() int {
 func (m *Meeting) status() Message {
 	msg := Message{Kind: Status, Role: m.role, Number: m.number(), Term: m.promised, Running: m.running}
 	if m.role == Leading {
-		msg.Term = m.lead.term
+		msg.Term, msg.Base = m.lead.term, m.base
 	}
 	if leader, ok := m.peers[m.leader]; ok && m.role == Following {
 		msg.Leader = &leader
@@ -279,7 +281,8 @@ func (m *Meeting) up(a, self Agent) {
 }
 
 func (m *Meeting) down(id string, how How) {
-	if _, linked := m.peers[id]; !linked {
+	agent, linked := m.peers[id]
+	if !linked {
 		return
 	}
 	delete(m.peers, id)
@@ -289,7 +292,7 @@ func (m *Meeting) down(id string, how How) {
 	}
 	switch {
 	case m.role == Following && m.leader == id:
-		m.lostLeader(how)
+		m.lostLeader(agent.Node, how)
 	case m.role == Leading:
 		m.lostMember(id, how)
 	}

@@ -27,7 +27,6 @@ type world struct {
 	broken []string // laws that were broken
 
 	records map[int]string // agreed rounds by number, drawn
-	used    int
 }
 
 // host is one agent.
@@ -271,8 +270,8 @@ func (w *world) begin(h *host, b Begin) {
 	if b.Group == 0 {
 		w.say("round %s", drawn)
 	}
-	if b.Record.Number == 0 && !w.remembered(b.Record) {
-		clear(w.records) // nobody who knew of an earlier round is left
+	if b.Record.Number == 0 && w.idle(b.Record) {
+		clear(w.records) // too few of an earlier round are left: this is a new beginning
 	}
 	if old, ok := w.records[b.Record.Number]; ok && old != drawn {
 		w.broken = append(w.broken, fmt.Sprintf("at %s round %d is %s and %s", w.now, b.Record.Number, old, drawn))
@@ -282,20 +281,20 @@ func (w *world) begin(h *host, b Begin) {
 		w.broken = append(w.broken, fmt.Sprintf("round %d overdraws the budget", b.Record.Number))
 	}
 	for _, name := range w.names() {
-		if other := w.hosts[name]; other.alive && other.running != nil && other.running.Number != b.Record.Number {
+		if other := w.hosts[name]; other.alive && other.running != nil && (other.running.Number != b.Record.Number || other.running.Term != b.Record.Term) {
 			w.broken = append(w.broken, fmt.Sprintf("at %s %s begins round %d while %s still runs round %d", w.now, h.name, b.Record.Number, name, other.running.Number))
 		}
 	}
 }
 
-// remembered reports whether somebody knows a round other than this first one.
-func (w *world) remembered(first *Record) bool {
+// idle reports whether nobody else runs a round.
+func (w *world) idle(but *Record) bool {
 	for _, h := range w.hosts {
-		if base := h.m.Base(); h.alive && base != nil && base.Term != first.Term {
-			return true
+		if h.alive && h.running != nil && (h.running.Number != but.Number || h.running.Term != but.Term) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // draw is "2: a b c, 3 left": the number, the nodes by group rank and the restarts left.

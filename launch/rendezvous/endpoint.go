@@ -15,7 +15,7 @@ import (
 // wants to be found.
 const (
 	seekEvery  = 100 * time.Millisecond
-	guardEvery = 500 * time.Millisecond
+	guardEvery = 250 * time.Millisecond
 )
 
 // look goes to the endpoint where that can help.

@@ -225,7 +225,7 @@ func whatElse(r *bufio.Reader) string {
 		return ""
 	}
 	switch {
-	case strings.HasPrefix(string(head), "HTTP"):
+	case strings.HasPrefix(string(head), "HTTP"), head[0] == '<': // some answer a bad request with the page alone
 		return "speaks HTTP; it is no rendezvous of nexus launch"
 	case strings.HasPrefix(string(head), "SSH-"):
 		return "is an SSH server; it is no rendezvous of nexus launch"

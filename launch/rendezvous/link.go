@@ -3,8 +3,8 @@ package rendezvous
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +21,8 @@ type link struct {
 	box     chan elastic.Message
 	quit    chan struct{}
 	once    sync.Once
+	written chan struct{} // closed when nothing is written any more
+	failed  error         // of writing; to be read after that
 }
 
 // boxSize is how many messages may wait for a link: far more than a meeting ever has to say at once.
@@ -30,7 +32,7 @@ const boxSize = 64
 const beatMessage = elastic.Kind("beat")
 
 func newLink(conn net.Conn, r *bufio.Reader, out, in *sealer, dialled bool) *link {
-	return &link{conn: conn, r: r, out: out, in: in, dialled: dialled, box: make(chan elastic.Message, boxSize), quit: make(chan struct{})}
+	return &link{conn: conn, r: r, out: out, in: in, dialled: dialled, box: make(chan elastic.Message, boxSize), quit: make(chan struct{}), written: make(chan struct{})}
 }
 
 // send queues a message; a link that takes none any more is closed.
@@ -61,6 +63,7 @@ func (l *link) retire() {
 
 // write writes messages and beats until the link ends.
 func (l *link) write(t Timing) {
+	defer close(l.written)
 	beat := time.NewTicker(t.Beat)
 	defer beat.Stop()
 	for {
@@ -88,7 +91,8 @@ func (l *link) write(t Timing) {
 			_, err = l.conn.Write(frame)
 		}
 		if err != nil {
-			l.close() // the reader tells why
+			l.failed = err
+			l.close()
 			return
 		}
 	}
@@ -101,6 +105,15 @@ func (l *link) listen(t Timing, got func(elastic.Message)) elastic.How {
 		var m elastic.Message
 		if err := read(l.r, memberFrame, l.in, &m); err != nil {
 			l.close()
+			// The kernel tells an error once. Where the writer was told that the other side is silent, the reader finds
+			// nothing but the end, which from a living kernel would mean that the process is gone.
+			<-l.written
+			if l.failed != nil && !errors.Is(l.failed, net.ErrClosed) && howOf(l.failed) == elastic.Silent {
+				return elastic.Silent
+			}
+			if errors.Is(err, net.ErrClosed) && l.failed != nil {
+				err = l.failed
+			}
 			return howOf(err)
 		}
 		if m.Kind != beatMessage {
@@ -109,11 +122,12 @@ func (l *link) listen(t Timing, got func(elastic.Message)) elastic.How {
 	}
 }
 
-// howOf reads an error: everything but silence says that the other process has closed the link or is gone.
+// howOf reads an error. Only the other side's kernel can end or reset a connection; everything else is silence.
 func howOf(err error) elastic.How {
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, syscall.EHOSTUNREACH) ||
-		errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, net.ErrClosed) {
-		return elastic.Silent
+	for _, reset := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, reset) {
+			return elastic.Reset
+		}
 	}
-	return elastic.Reset
+	return elastic.Silent
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -35,15 +37,35 @@ func (m *Meeting) serve(l net.Listener) {
 				}
 				continue
 			}
-			select {
-			case m.shakes <- struct{}{}:
-				m.over.Add(1)
-				go m.admit(conn)
-			default:
-				conn.Close()
-			}
+			m.strangers.add(conn)
+			m.over.Add(1)
+			go m.admit(conn)
 		}
 	}()
+}
+
+// strangers are the connections that have not proven anything yet. There is room for so many; the next one takes the
+// place of the one that has been at it for longest, so that those who do nothing keep nobody out.
+type strangers struct {
+	mu   sync.Mutex
+	list []net.Conn
+}
+
+const strangersRoom = 64
+
+func (s *strangers) add(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.list = append(s.list, conn); len(s.list) > strangersRoom {
+		s.list[0].Close()
+		s.list = s.list[1:]
+	}
+}
+
+func (s *strangers) remove(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = slices.DeleteFunc(s.list, func(c net.Conn) bool { return c == conn })
 }
 
 // own is how we introduce ourselves.
@@ -72,7 +94,7 @@ func ask[T any](m *Meeting, question func() T) (answer T, ok bool) {
 // admit shakes hands with who dialled us.
 func (m *Meeting) admit(conn net.Conn) {
 	defer m.over.Done()
-	defer func() { <-m.shakes }()
+	defer m.strangers.remove(conn)
 	own, ok := ask(m, m.own)
 	if !ok {
 		conn.Close()
@@ -100,7 +122,7 @@ func (m *Meeting) remark(text string) {
 	}
 	m.remarks++
 	m.log.Warn("a stranger was sent away", "why", text)
-	if m.remarks <= 3 {
+	if m.remarks <= 10 {
 		m.opts.Say(clip(text))
 	}
 }
@@ -241,12 +263,14 @@ func (m *Meeting) unlinked(l *link, a elastic.Agent, how elastic.How) {
 			return
 		}
 		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(m.ctx, "tcp", a.Addr)
-		if err == nil { // it is there, and will dial
+		if err == nil {
+			// It is there, and will dial; meanwhile it waits for our first word. Or it is about to end, and this
+			// connection with it.
+			stop := context.AfterFunc(m.ctx, func() { conn.Close() })
+			conn.SetReadDeadline(time.Now().Add(relink))
+			conn.Read(make([]byte, 1))
+			stop()
 			conn.Close()
-			select {
-			case <-m.quit:
-			case <-time.After(relink):
-			}
 		}
 		m.call(func() {
 			if m.links[a.ID] == nil {

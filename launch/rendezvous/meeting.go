@@ -62,18 +62,18 @@ type Options struct {
 
 // Meeting is this node's part in a meeting. Its methods may be called from any goroutine.
 type Meeting struct {
-	opts    Options
-	secret  secret
-	clock   proc.Clock
-	log     *slog.Logger
-	calls   chan func()
-	events  chan elastic.Output
-	ctx     context.Context // ends with the meeting
-	cancel  context.CancelFunc
-	quit    <-chan struct{}
-	over    sync.WaitGroup
-	shakes  chan struct{} // a place for each stranger
-	opening sync.Mutex    // one store at a time
+	opts      Options
+	secret    secret
+	clock     proc.Clock
+	log       *slog.Logger
+	calls     chan func()
+	events    chan elastic.Output
+	ctx       context.Context // ends with the meeting
+	cancel    context.CancelFunc
+	quit      <-chan struct{}
+	over      sync.WaitGroup
+	strangers strangers
+	opening   sync.Mutex // one store at a time
 
 	// The loop's.
 	core      *elastic.Meeting
@@ -115,7 +115,7 @@ func Join(opts Options) (*Meeting, error) {
 	}
 	m := &Meeting{
 		opts: opts, secret: newSecret(opts.ID, opts.Token), clock: opts.Clock.OrSystem(), log: opts.Logger.With("component", "rendezvous"),
-		calls: make(chan func(), 256), events: make(chan elastic.Output), shakes: make(chan struct{}, 64),
+		calls: make(chan func(), 256), events: make(chan elastic.Output),
 		links: map[string]*link{}, agents: map[string]elastic.Agent{}, dialling: map[string]bool{},
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
