@@ -15,6 +15,7 @@ help:
 	@echo "Settings: PROCS=2 (packages at a time)  FUZZTIME=3s (per target)  POINTS=200 (kill -9 points)"
 	@echo "          SOAK=1000000 (random steps of the planner)  BUSY=60s (nodes with busy workers)"
 	@echo "          COUNT=1 (times each test)     TIMEOUT=10m (per package)"
+	@echo "          SEED=1 (of the planner's laws and soak; 0: a new one each time)"
 	@echo "Example:  make test FUZZTIME=30s POINTS=1000"
 	@echo
 	@echo "One package: go test -race ./sched      One rule of the house: go test ./internal/house"
@@ -23,7 +24,7 @@ test:
 	@sh scripts/test.sh
 
 test-nightly:
-	@NIGHTLY=1 FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} BUSY=$${BUSY:-10m} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
+	@NIGHTLY=1 FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} BUSY=$${BUSY:-10m} SEED=$${SEED:-0} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
 
 quick:
 	@QUICK=1 sh scripts/test.sh

@@ -111,22 +111,22 @@ func tightest(found []candidate, n int) []candidate {
 		func(node *nexus.Node) string { return node.Block },
 	}
 	for _, place := range within {
-		groups, best := map[string][]candidate{}, ""
+		sizes, best := map[string]int{}, ""
 		for _, o := range found {
 			if name := place(o.node); name != "" {
-				groups[name] = append(groups[name], o)
+				sizes[name]++
 			}
 		}
-		for name, group := range groups {
-			if len(group) < n {
+		for name, size := range sizes {
+			if size < n {
 				continue
 			}
-			if best == "" || cmp.Or(cmp.Compare(len(group), len(groups[best])), cmp.Compare(name, best)) < 0 {
+			if best == "" || cmp.Or(cmp.Compare(size, sizes[best]), cmp.Compare(name, best)) < 0 {
 				best = name
 			}
 		}
 		if best != "" {
-			return groups[best]
+			return slices.DeleteFunc(found, func(o candidate) bool { return place(o.node) != best })
 		}
 	}
 	return found
