@@ -29,7 +29,7 @@ func join() figure {
 			return err
 		}
 		var times [2][]float64
-		for i := range b.times(7) {
+		for i := range b.times(5) {
 			for n, s := range []side{ours, theirs} {
 				ms, err := joined(ctx, s, script, filepath.Join(b.dir, fmt.Sprintf("join-%d-%d", i, n)))
 				if err != nil {

@@ -26,7 +26,7 @@ func memory() figure {
 			return err
 		}
 		var mib [2][]float64
-		for i := range b.times(5) {
+		for i := range b.times(3) {
 			for n, s := range []side{ours, theirs} {
 				m, err := restingMemory(ctx, s, worker, filepath.Join(b.dir, fmt.Sprintf("memory-%d-%d", i, n)))
 				if err != nil {

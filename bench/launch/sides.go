@@ -24,18 +24,28 @@ type side struct {
 	argv []string // what stands before the options that both launchers know
 }
 
-// sides are ours and torchrun's, with the worker that both start. The programs are built once.
+// build builds a program of this repository, once.
+func (b *bench) build(ctx context.Context, name, pkg string) (path string, err error) {
+	path = filepath.Join(b.dir, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
+	}
+	return path, nil
+}
+
+// sides are ours and torchrun's, with the worker that both start.
 func (b *bench) sides(ctx context.Context) (ours, theirs side, worker string, err error) {
-	nexus, worker := filepath.Join(b.dir, "nexus"), filepath.Join(b.dir, "worker")
-	for path, pkg := range map[string]string{nexus: "./cmd/nexus", worker: "./bench/launch/worker"} {
-		if _, err := os.Stat(path); err == nil {
-			continue
-		}
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
-		cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return side{}, side{}, "", fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
-		}
+	nexus, err := b.build(ctx, "nexus", "./cmd/nexus")
+	if err != nil {
+		return side{}, side{}, "", err
+	}
+	if worker, err = b.build(ctx, "worker", "./bench/launch/worker"); err != nil {
+		return side{}, side{}, "", err
 	}
 	ours = side{"ours", []string{nexus, "launch"}}
 	// Debian 12's torchrun dies without the two log options; rank 9 does not exist, so they do nothing.
