@@ -27,10 +27,11 @@ func restart() figure {
 			for k := range deaths {
 				delays = append(delays, fmt.Sprint((700+130*i)*(k+1)%5000, "ms"))
 			}
-			// torchrun takes as long for its sixth restart as for its first, so one run does; ours pauses longer each time.
+			// torchrun takes as long for its sixth restart as for its first, so one run does; ours pauses longer each time, but
+			// does not look at times, so that it need not be waited for.
 			runs := [2][][]string{1: {delays}}
-			for _, delay := range delays {
-				runs[0] = append(runs[0], []string{delay})
+			for range delays {
+				runs[0] = append(runs[0], []string{"300ms"})
 			}
 			for n, s := range []side{ours, theirs} {
 				for k, delays := range runs[n] {
