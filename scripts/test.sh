@@ -9,8 +9,8 @@ procs=${PROCS:-2}         # packages built and tested at a time
 fuzztime=${FUZZTIME:-3s}  # for each fuzz target
 points=${POINTS:-200}     # kill -9 points of the torture
 soak=${SOAK:-1000000}     # random steps of the planner's soak
-export SEED="${SEED:-1}"  # of the soak and the planner's laws; 0: a new one
 busy=${BUSY:-60s}         # how long nodes with busy workers are watched
+export SEED="${SEED:-1}"  # of the soak and the planner's laws; 0: a new one
 count=${COUNT:-1}         # how often each test runs
 timeout=${TIMEOUT:-10m}   # for the tests of one package
 
