@@ -18,6 +18,9 @@ func (a *agent) judge(r *round) ending {
 		if e.rank >= 0 {
 			e.tail = r.outputs.tails[e.rank].Lines()
 		}
+		if r.hangStack != nil {
+			e.tail = r.hangStack
+		}
 		return e
 	}
 	failures := a.failures(r)

@@ -35,7 +35,8 @@ def tell_launcher(env: Env, error: BaseException) -> None:
 
 class StackOnRequest:
     """Has SIGUSR1 write the stacks of all threads, to the launcher's file or to standard error, also while a thread is
-    deep in C. It is how a rank that hangs is asked where it is."""
+    deep in C. It is how a rank that hangs is asked where it is. The file begins with who listens: to others the signal
+    would be deadly."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -49,11 +50,14 @@ class StackOnRequest:
         out: Any = sys.__stderr__
         if self._path:
             with contextlib.suppress(OSError):
-                fd = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                fd = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
                 out = self._file = os.fdopen(fd, "a")
         with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
             faulthandler.register(signal.SIGUSR1, file=out, all_threads=True)
             self._armed = True
+            if self._file is not None:
+                self._file.write(f"pid {os.getpid()}\n")
+                self._file.flush()
 
     def disarm(self) -> None:
         """Gives SIGUSR1 back."""
@@ -61,5 +65,7 @@ class StackOnRequest:
             faulthandler.unregister(signal.SIGUSR1)
             self._armed = False
         if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.truncate(0)  # nobody listens any more
             self._file.close()
             self._file = None
