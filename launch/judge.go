@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"ainexus.io/attempt/saved"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
 )
@@ -99,7 +100,7 @@ func (a *agent) stopped(request stopRequest, began time.Duration) ending {
 		return e
 	}
 	lost := a.clock.Mono() - began
-	if age, ok := sinceCheckpoint(below(a.order.Workdir, a.order.Spec.Checkpoint.Path), a.order.Job); ok {
+	if age, ok := saved.Age(below(a.order.Workdir, a.order.Spec.Checkpoint.Path), a.order.Job); ok {
 		lost = min(lost, age)
 	}
 	e.lost = int64(lost / time.Second)
