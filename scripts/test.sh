@@ -86,6 +86,7 @@ stage "linux/arm64" builds_for linux arm64
 stage "darwin/arm64" builds_for darwin arm64
 stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -timeout "$timeout" ./...
 stage "tests of the nested modules" nested_modules
+stage "python sdk" sh scripts/sdk.sh
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
 # Without the race detector, which would make them ten times longer and sees the
 # same code in the stage before.
