@@ -50,7 +50,7 @@ func outcome(s standing, at time.Time) nexus.Result {
 	case blame == nil && s.batch == nil:
 		r.Cause, r.Message = nexus.CauseNode, "its Job was deleted"
 	case blame == nil:
-		r.Cause, r.Message = nexus.CauseNode, "its pods went away without a word"
+		r.Cause, r.Message = nexus.CauseNode, "its pods were deleted"
 	default:
 		r.Cause, r.Exit, r.Message = nexus.CauseExit, blame.exit, fmt.Sprintf("node %d of the job ended with exit code %d", blame.index, blame.exit)
 		if blame.oom {

@@ -50,6 +50,7 @@ func TestEndings(t *testing.T) {
 		{name: "node is not to be answered", on: []nexus.Cause{nexus.CauseExit}, batch: finished(batchv1.JobFailed, ""), pods: []*pod{{over: true, lost: "gone"}}, cause: nexus.CauseNode, exit: 1, phase: nexus.Failed},
 		{name: "its Job was deleted", max: 1, used: 1, cause: nexus.CauseNode, exit: 1, phase: nexus.Pending, charge: 1, back: true},
 		{name: "its Job was deleted after a failure", max: 1, left: []*ending{{exit: 5}}, cause: nexus.CauseExit, exit: 5, phase: nexus.Pending, charge: 1, back: true},
+		{name: "a pod was deleted", max: 1, batch: finished(batchv1.JobFailed, ""), left: []*ending{{exit: 143, deleted: true}}, pods: []*pod{{over: true, end: &ending{exit: 143, deleted: true}}}, cause: nexus.CauseNode, exit: 1, phase: nexus.Pending, back: true},
 		{name: "too long", batch: finished(batchv1.JobFailed, batchv1.JobReasonDeadlineExceeded), pods: []*pod{exit(0, 143, 0)}, cause: nexus.CauseTimeout, exit: 1, phase: nexus.Failed},
 		{name: "cancelled", stop: nexus.StopCancel, left: []*ending{{exit: 143}}, cause: nexus.CauseCancel, exit: 1, phase: nexus.Cancelled},
 		{name: "preempted", stop: nexus.StopPreempt, left: []*ending{{exit: 143}}, cause: nexus.CausePreempt, exit: 1, phase: nexus.Pending, back: true},

@@ -185,6 +185,7 @@ type ending struct {
 	oom     bool
 	message string
 	at      time.Time
+	deleted bool // somebody had deleted the pod before: whatever the container made of it says nothing about the job
 }
 
 // ResourceGPU is the name under which NVIDIA's device plugin counts GPUs.
@@ -216,7 +217,7 @@ func podOf(o *corev1.Pod) *pod {
 	for _, c := range o.Status.ContainerStatuses {
 		if t := c.State.Terminated; c.Name == containerMain && t != nil {
 			index, _ := strconv.Atoi(o.Annotations["batch.kubernetes.io/job-completion-index"])
-			p.end = &ending{index: index, exit: int(t.ExitCode), oom: t.Reason == "OOMKilled", message: t.Message, at: t.FinishedAt.Time}
+			p.end = &ending{index: index, exit: int(t.ExitCode), oom: t.Reason == "OOMKilled", message: t.Message, at: t.FinishedAt.Time, deleted: deletedBefore(o, t.FinishedAt.Time)}
 			if t.Signal > 0 {
 				p.end.exit = 128 + int(t.Signal)
 			}
@@ -226,6 +227,18 @@ func podOf(o *corev1.Pod) *pod {
 		p.lost = cmp.Or(o.Status.Message, o.Status.Reason, "its pod failed without a word")
 	}
 	return p
+}
+
+// deletedBefore reports whether a pod was deleted before its container ended. The timestamp is when it will be gone.
+func deletedBefore(o *corev1.Pod, end time.Time) bool {
+	if o.DeletionTimestamp == nil {
+		return false
+	}
+	var grace time.Duration
+	if s := o.DeletionGracePeriodSeconds; s != nil {
+		grace = time.Duration(*s) * time.Second
+	}
+	return !end.Before(o.DeletionTimestamp.Add(-grace))
 }
 
 // demand is what a pod takes of its node: the larger of its containers together and its largest init container, beside
@@ -273,9 +286,9 @@ func (e *ending) said() *nexus.Result {
 	return &r
 }
 
-// firstEnding is the ending to blame, of those that are no success: the earliest, then the lowest index.
+// firstEnding is the ending to blame, of those that are a failure of the job's own: the earliest, then the lowest index.
 func firstEnding(list []*ending) *ending {
-	bad := slices.DeleteFunc(slices.Clone(list), func(e *ending) bool { return e.exit == 0 })
+	bad := slices.DeleteFunc(slices.Clone(list), func(e *ending) bool { return e.exit == 0 || e.deleted })
 	if len(bad) == 0 {
 		return nil
 	}

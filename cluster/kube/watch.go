@@ -4,7 +4,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -16,12 +15,12 @@ import (
 func (p *Place) watch() {
 	c := p.clients
 	synced := []cache.InformerSynced{
-		p.follow(c.nexus, resourceQueues, "", "", "", &v1alpha1.NexusQueue{}, p.queueTold, p.queueGone),
-		p.follow(c.core, resourceNodes, "", p.opts.Nodes, "", &corev1.Node{}, p.nodeTold, p.nodeGone),
-		p.follow(c.nexus, resourceJobs, p.opts.Namespace, "", "", &v1alpha1.NexusJob{}, p.jobTold, p.jobGone),
-		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelJob, "", &batchv1.Job{}, p.batchTold, p.batchGone),
+		p.follow(c.nexus, resourceQueues, "", "", &v1alpha1.NexusQueue{}, p.queueTold, p.queueGone),
+		p.follow(c.core, resourceNodes, "", p.opts.Nodes, &corev1.Node{}, p.nodeTold, p.nodeGone),
+		p.follow(c.nexus, resourceJobs, p.opts.Namespace, "", &v1alpha1.NexusJob{}, p.jobTold, p.jobGone),
+		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelJob, &batchv1.Job{}, p.batchTold, p.batchGone),
 		// Of all namespaces: whoever has a pod on a node takes of it.
-		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", "status.phase!=Unknown", &corev1.Pod{}, p.podTold, p.podGone),
+		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", &corev1.Pod{}, p.podTold, p.podGone),
 	}
 	p.working.Go(func() {
 		if cache.WaitForCacheSync(p.ctx.Done(), synced...) {
@@ -31,12 +30,9 @@ func (p *Place) watch() {
 }
 
 // follow watches one resource. Told and gone are called by one goroutine, in order.
-func (p *Place) follow(client rest.Interface, resource, namespace, labels, field string, of runtime.Object, told func(any), gone func(metav1.Object)) cache.InformerSynced {
+func (p *Place) follow(client rest.Interface, resource, namespace, labels string, of runtime.Object, told func(any), gone func(metav1.Object)) cache.InformerSynced {
 	list := cache.NewFilteredListWatchFromClient(client, resource, namespace, func(o *metav1.ListOptions) {
 		o.LabelSelector = labels
-		if field != "" {
-			o.FieldSelector = fields.ParseSelectorOrDie(field).String()
-		}
 	})
 	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: list, ObjectType: of, Transform: strip,
@@ -93,7 +89,11 @@ func (p *Place) batchGone(o metav1.Object) {
 
 func (p *Place) podTold(o any) {
 	pod := o.(*corev1.Pod)
-	p.view.setPod(pod.Namespace, pod.Name, podOf(pod))
+	kept := podOf(pod)
+	if kept.over && kept.job == "" {
+		kept = nil
+	}
+	p.view.setPod(pod.Namespace, pod.Name, kept)
 	if id := pod.Labels[LabelJob]; id != "" {
 		p.queue.Add(id)
 	}

@@ -24,6 +24,7 @@ type Node struct {
 	Model  string            // as GPU feature discovery writes it: NVIDIA-H100-80GB-HBM3
 	GPUMiB int               // memory of a GPU
 	Labels map[string]string // further ones
+	Pods   int               // how many it takes; default 110
 }
 
 // AddNode adds a node, waits until it is Ready, and takes it away when t ends.
@@ -32,8 +33,11 @@ func (p *Plane) AddNode(t testing.TB, n Node) {
 	if n.Memory == 0 {
 		n.Memory = 64
 	}
+	if n.Pods == 0 {
+		n.Pods = 110
+	}
 	have := corev1.ResourceList{
-		corev1.ResourceCPU: *resource.NewQuantity(int64(n.CPUs), resource.DecimalSI), corev1.ResourcePods: resource.MustParse("110"),
+		corev1.ResourceCPU: *resource.NewQuantity(int64(n.CPUs), resource.DecimalSI), corev1.ResourcePods: *resource.NewQuantity(int64(n.Pods), resource.DecimalSI),
 		corev1.ResourceMemory: resource.MustParse(fmt.Sprintf("%dGi", n.Memory)),
 	}
 	labels := map[string]string{corev1.LabelHostname: n.Name}

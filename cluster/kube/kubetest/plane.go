@@ -25,7 +25,8 @@ type Plane struct {
 	Kubeconfig string
 
 	t         testing.TB
-	bin, dir  string
+	dir       string
+	kubectl   string // the program
 	authority *authority
 	address   string
 	starter   *starter
@@ -35,7 +36,7 @@ type Plane struct {
 // Start starts a control plane with our custom resources in it. It ends with the test.
 func Start(t testing.TB) *Plane {
 	t.Helper()
-	p := &Plane{t: t, bin: programs(t), dir: t.TempDir()}
+	p := &Plane{t: t, kubectl: Program(t, "kubectl"), dir: t.TempDir()}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
 	p.startServer()
@@ -54,13 +55,13 @@ func (p *Plane) startServer() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.starter.start(p.program("etcd"), "--data-dir", filepath.Join(p.dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+	p.starter.start(Program(p.t, "etcd"), "--data-dir", filepath.Join(p.dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
 		"--listen-client-urls=http://"+etcd, "--advertise-client-urls=http://"+etcd,
 		"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=default=http://"+peer)
 	a := p.authority
 	a.issue("server", "kube-apiserver", nil, true)
 	a.issue("accounts", "service-accounts", nil, false)
-	p.starter.start(p.program("kube-apiserver"), "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
+	p.starter.start(Program(p.t, "kube-apiserver"), "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
 		"--cert-dir="+p.dir, "--tls-cert-file="+a.path("server.crt"), "--tls-private-key-file="+a.path("server.key"), "--client-ca-file="+a.path("ca.crt"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+a.path("accounts.pub"),
@@ -89,7 +90,7 @@ func (p *Plane) startServer() {
 func (p *Plane) startControllers() {
 	p.t.Helper()
 	a := p.authority
-	p.starter.start(p.program("kube-controller-manager"), "--kubeconfig="+a.kubeconfig(p.address, "kcm", "kcm", "system:masters"),
+	p.starter.start(Program(p.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig(p.address, "kcm", "kcm", "system:masters"),
 		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false",
 		"--service-account-private-key-file="+a.path("accounts.key"), "--root-ca-file="+a.path("ca.crt"))
 	scheduler := a.path("scheduler.yaml")
@@ -98,10 +99,10 @@ kind: KubeSchedulerConfiguration
 leaderElection: {leaderElect: false}
 clientConnection: {kubeconfig: %q, qps: 5000, burst: 10000}
 `, a.kubeconfig(p.address, "scheduler", "scheduler", "system:masters")))
-	p.starter.start(p.program("kube-scheduler"), "--config="+scheduler, "--secure-port=0")
+	p.starter.start(Program(p.t, "kube-scheduler"), "--config="+scheduler, "--secure-port=0")
 	stages := a.path("stages.yaml")
 	p.write(stages, kwokStages)
-	p.starter.start(p.program("kwok"), "--kubeconfig="+a.kubeconfig(p.address, "kwok", "kwok", "system:masters"), "--config="+stages,
+	p.starter.start(Program(p.t, "kwok"), "--kubeconfig="+a.kubeconfig(p.address, "kwok", "kwok", "system:masters"), "--config="+stages,
 		"--manage-all-nodes=false", "--manage-nodes-with-annotation-selector="+kwokAnnotation+"=fake", "--node-lease-duration-seconds=40")
 }
 
@@ -122,7 +123,7 @@ func (p *Plane) Kubectl(args ...string) string {
 
 // TryKubectl runs kubectl with a text on its standard input and returns all that it printed.
 func (p *Plane) TryKubectl(in string, args ...string) (string, error) {
-	c := exec.Command(p.program("kubectl"), append([]string{"--kubeconfig=" + p.Kubeconfig, "--cache-dir=" + filepath.Join(p.dir, "kubectl")}, args...)...)
+	c := exec.Command(p.kubectl, append([]string{"--kubeconfig=" + p.Kubeconfig, "--cache-dir=" + filepath.Join(p.dir, "kubectl")}, args...)...)
 	c.Stdin = strings.NewReader(in)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
@@ -141,8 +142,6 @@ func (p *Plane) Namespace(t testing.TB, name string) {
 		return p.core.Get().Namespace(name).Resource("serviceaccounts").Name("default").Do(t.Context()).Error()
 	})
 }
-
-func (p *Plane) program(name string) string { return filepath.Join(p.bin, name) }
 
 func (p *Plane) write(path, text string) {
 	p.t.Helper()

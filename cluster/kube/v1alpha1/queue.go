@@ -13,7 +13,7 @@ import (
 // +kubebuilder:printcolumn:name="Parent",type=string,JSONPath=`.spec.parent`
 // +kubebuilder:printcolumn:name="Weight",type=integer,JSONPath=`.spec.weight`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="!has(self.spec.parent) || self.spec.parent != self.metadata.name",message="a queue is not its own parent",fieldPath=".spec.parent"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.parent) || self.spec.parent != self.metadata.name",message="a queue is not its own parent",fieldPath=".spec.parent"
 type NexusQueue struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -81,8 +81,8 @@ type Quota struct {
 	// +kubebuilder:validation:XIntOrString
 	GPUMemory Any `json:"gpu_memory,omitzero"`
 	// CPU counts logical cpus: 4, 0.5 or 500m.
-	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	CPU Any `json:"cpu,omitzero"`
 }
 
