@@ -37,7 +37,11 @@ type clients struct {
 
 // config reads how to reach the API server: a file, or, where none is named, what a pod finds.
 func config(kubeconfig string) (*rest.Config, error) {
-	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	read := rest.InClusterConfig
+	if kubeconfig != "" {
+		read = func() (*rest.Config, error) { return clientcmd.BuildConfigFromFlags("", kubeconfig) }
+	}
+	c, err := read()
 	if err != nil {
 		return nil, fmt.Errorf("reading how to reach the API server: %w", err)
 	}
