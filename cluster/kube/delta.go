@@ -26,10 +26,7 @@ func (v *view) present(name string) (nexus.Node, bool) {
 		return n, true
 	}
 	ours := map[int]bool{}
-	for _, r := range v.jobs {
-		if r.job.Placement == nil {
-			continue
-		}
+	for _, r := range v.seated[name] {
 		for _, s := range r.job.Placement.Seats {
 			if s.Node == name {
 				for _, g := range s.GPUs {

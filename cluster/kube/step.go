@@ -117,7 +117,7 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 		p.view.makes(string(s.object.UID), s.job.Attempt)
 		return nil // the watch brings it
 	case there != nil:
-		return fmt.Errorf("Job %s/%s is not ours, and in the way", there.Namespace, there.Name)
+		return fmt.Errorf("the Job %s/%s is not ours, and in the way", there.Namespace, there.Name)
 	}
 	if len(s.job.Placement.Seats) > 1 {
 		if err := p.clients.createService(ctx, serviceFor(s.object)); err != nil {

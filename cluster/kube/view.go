@@ -17,10 +17,11 @@ import (
 // view is what was told of the cluster, and what of it the planner has not heard of yet.
 type view struct {
 	mu      sync.Mutex
-	jobs    map[string]*record         // by uid
-	batch   map[string]*batchv1.Job    // by namespace/name; ours only
-	pods    map[string]*pod            // by namespace/name
-	hosted  map[string]map[string]*pod // by node, of pods that are not over
+	jobs    map[string]*record            // by uid
+	batch   map[string]*batchv1.Job       // by namespace/name; ours only
+	pods    map[string]*pod               // by namespace/name
+	hosted  map[string]map[string]*pod    // by node, of pods that are not over
+	seated  map[string]map[string]*record // by node, of jobs with a living attempt, by uid
 	members map[attempt]map[string]*pod
 	left    map[attempt][]*ending // of pods that are gone
 	nodes   map[string]nexus.Node // as if empty
@@ -54,7 +55,7 @@ type record struct {
 func newView() *view {
 	return &view{
 		jobs: map[string]*record{}, batch: map[string]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
-		members: map[attempt]map[string]*pod{}, left: map[attempt][]*ending{}, nodes: map[string]nexus.Node{},
+		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[attempt][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
 	}
@@ -73,20 +74,14 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	case !newer(&o.ObjectMeta, &r.object.ObjectMeta):
 		return
 	}
-	before := r.job
+	v.seat(id, r, false)
 	r.object = o
 	r.job, r.wrong = jobOf(o)
 	if r.job.Phase != nexus.Pending {
 		r.hold, r.held = nexus.Reason{}, false
 	}
 	v.dirtyJobs[id] = true
-	for _, p := range []*nexus.Placement{before.Placement, r.job.Placement} {
-		if p != nil {
-			for _, s := range p.Seats {
-				v.dirtyNodes[s.Node] = true
-			}
-		}
-	}
+	v.seat(id, r, true)
 	if r.job.Phase.Over() || r.job.Phase == nexus.Pending {
 		for a := range v.left {
 			if a.job == id {
@@ -108,12 +103,26 @@ func (v *view) dropJob(o metav1.Object) {
 	}
 	delete(v.jobs, id)
 	v.dirtyJobs[id] = true
-	if r.job.Placement != nil {
-		for _, s := range r.job.Placement.Seats {
-			v.dirtyNodes[s.Node] = true
+	v.seat(id, r, false)
+	v.ring()
+}
+
+// seat notes who is where, or takes the note back.
+func (v *view) seat(id string, r *record, there bool) {
+	if r.job.Placement == nil {
+		return
+	}
+	for _, s := range r.job.Placement.Seats {
+		v.dirtyNodes[s.Node] = true
+		if v.seated[s.Node] == nil {
+			v.seated[s.Node] = map[string]*record{}
+		}
+		if there {
+			v.seated[s.Node][id] = r
+		} else {
+			delete(v.seated[s.Node], id)
 		}
 	}
-	v.ring()
 }
 
 func (v *view) setBatch(o *batchv1.Job) {
