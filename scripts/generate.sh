@@ -3,7 +3,6 @@
 # and the copying of the types. TestGenerated wants the result to be committed.
 set -eu
 cd "$(dirname "$0")/.."
-out=${1:-.}
-"$(sh scripts/kube.sh)/controller-gen" \
+"$(sh scripts/kube.sh controller-gen)/controller-gen" \
 	crd object paths=./cluster/kube/v1alpha1 \
-	output:crd:dir="$out/deploy/manifests/crds" output:object:dir="$out/cluster/kube/v1alpha1"
+	output:crd:dir=deploy/manifests/crds output:object:dir=cluster/kube/v1alpha1

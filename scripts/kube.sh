@@ -3,7 +3,9 @@
 # custom resources: from source, in the versions of tools/kube/go.mod, into the
 # cache of this user. Done once for each go.sum, in about 20 CPU-minutes; a run
 # that was cut short goes on where it was. Prints where the programs are.
+# Arguments name those that are wanted; without any all are.
 set -eu
+wanted=${*:-all}
 cd "$(dirname "$0")/../tools/kube"
 
 sum() {
@@ -24,6 +26,10 @@ told=
 # build makes one program. It is moved into place whole, so that one that was
 # cut short is not taken for a finished one.
 build() {
+	case " $wanted " in
+	*" all "* | *" $1 "*) ;;
+	*) return ;;
+	esac
 	if [ -x "$bin/$1" ]; then return; fi
 	if [ -z "$told" ]; then
 		echo "building a Kubernetes control plane $version into $bin: about 20 CPU-minutes, once" >&2

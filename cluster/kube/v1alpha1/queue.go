@@ -69,7 +69,7 @@ type QueueSpec struct {
 }
 
 // Quota is one row: of GPUs of one model, or of all.
-// +kubebuilder:validation:XValidation:rule="has(self.gpus) || has(self.gpu_memory) || has(self.cpu)",message="limits nothing: say how much by gpus, gpu_memory or cpu"
+// +kubebuilder:validation:MinProperties=1
 type Quota struct {
 	// GPUModel is the model; none: all GPUs.
 	GPUModel string `json:"gpu_model,omitempty"`
