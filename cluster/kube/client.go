@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -128,13 +129,24 @@ func (c *clients) deleteAttempt(ctx context.Context, j *batchv1.Job) error {
 	return err
 }
 
+// createService makes the Service of a job, unless an earlier attempt has. Another's of that name is [errInTheWay].
 func (c *clients) createService(ctx context.Context, s *corev1.Service) error {
 	err := c.core.Post().Namespace(s.Namespace).Resource(resourceServices).Timeout(requestPatience).Body(s).Do(ctx).Error()
-	if apierrors.IsAlreadyExists(err) {
-		return nil // of an earlier attempt
+	if !apierrors.IsAlreadyExists(err) {
+		return err
 	}
-	return err
+	var there corev1.Service
+	if err := c.core.Get().Namespace(s.Namespace).Resource(resourceServices).Name(s.Name).Timeout(requestPatience).Do(ctx).Into(&there); err != nil {
+		return err
+	}
+	if there.Labels[LabelJob] != s.Labels[LabelJob] {
+		return errInTheWay
+	}
+	return nil
 }
+
+// errInTheWay says that an object of that name is another's, of a job of that name that was deleted perhaps.
+var errInTheWay = errors.New("another's is in the way")
 
 func (c *clients) createEvent(ctx context.Context, e *corev1.Event) error {
 	return c.core.Post().Namespace(e.Namespace).Resource(resourceEvents).Timeout(requestPatience).Body(e).Do(ctx).Error()

@@ -94,6 +94,12 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 		}
 		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: "+pod.unschedulable)
 	}
+	if len(s.pods) < len(s.job.Placement.Seats) { // perhaps the namespace's ResourceQuota will not have them
+		if left := maxCreation - p.Now().Sub(s.job.Started); left > 0 {
+			return left, nil
+		}
+		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: its pods are not created; kubectl describe job "+s.batch.Name+" says why")
+	}
 	if running == len(s.job.Placement.Seats) {
 		return 0, p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
 			if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
@@ -106,33 +112,47 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	return 0, nil
 }
 
-// begin creates what an attempt consists of: first what gives its pods names, then the pods. A Job that somebody has
-// created meanwhile is that of this attempt, or of an earlier job of the same name, which has to go first.
+// maxCreation is how long the pods of an attempt may take to be there.
+const maxCreation = 2 * time.Minute
+
+// begin creates what an attempt consists of: first what gives its pods names, then the pods. A Job that is there
+// already is that of this attempt, made before the last controller ended. Where what is needed cannot be had now, the
+// attempt goes back in line.
 func (p *Place) begin(ctx context.Context, s standing) error {
-	there, err := p.clients.attempt(ctx, s.object.Namespace, attemptName(s.object.Name, s.job.Attempt))
+	id, name := string(s.object.UID), attemptName(s.object.Name, s.job.Attempt)
+	there, err := p.clients.attempt(ctx, s.object.Namespace, name)
 	switch {
 	case err != nil:
-		return fmt.Errorf("looking for the Job of attempt %d: %w", s.job.Attempt, err)
-	case there != nil && there.Labels[LabelJob] == string(s.object.UID):
-		p.view.makes(string(s.object.UID), s.job.Attempt)
+		return fmt.Errorf("looking for Job %s: %w", name, err)
+	case there != nil && there.Labels[LabelJob] == id:
+		p.view.makes(id, s.job.Attempt)
 		return nil // the watch brings it
 	case there != nil:
-		return fmt.Errorf("the Job %s/%s is not ours, and in the way", there.Namespace, there.Name)
+		return p.stopRunning(ctx, id, stopUnadmit, "no room was found: a Job "+name+" that is none of its own is in the way")
 	}
 	if len(s.job.Placement.Seats) > 1 {
-		if err := p.clients.createService(ctx, serviceFor(s.object)); err != nil {
-			return fmt.Errorf("creating the Service of %s/%s: %w", s.object.Namespace, s.object.Name, err)
+		service := serviceFor(s.object)
+		err := p.clients.createService(ctx, service)
+		if errors.Is(err, errInTheWay) || apierrors.IsForbidden(err) {
+			return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: Service %s cannot be made: %v", service.Name, err))
+		}
+		if err != nil {
+			return fmt.Errorf("creating Service %s: %w", service.Name, err)
 		}
 	}
-	p.view.makes(string(s.object.UID), s.job.Attempt)
-	if err := p.clients.createAttempt(ctx, attemptFor(s.object, s.job, p.opts)); err != nil && !apierrors.IsAlreadyExists(err) {
-		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) { // it will be so the next time too
-			return p.refused(ctx, s, err)
-		}
-		p.view.unmakes(string(s.object.UID), s.job.Attempt)
-		return fmt.Errorf("creating the Job of attempt %d of %s/%s: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
+	p.view.makes(id, s.job.Attempt)
+	err = p.clients.createAttempt(ctx, attemptFor(s.object, s.job, p.opts))
+	switch {
+	case err == nil, apierrors.IsAlreadyExists(err):
+		return nil
+	case apierrors.IsInvalid(err): // it will be so the next time too
+		return p.refused(ctx, s, err)
 	}
-	return nil
+	p.view.unmakes(id, s.job.Attempt)
+	if apierrors.IsForbidden(err) {
+		return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: Job %s cannot be made: %v", name, err))
+	}
+	return fmt.Errorf("creating Job %s: %w", name, err)
 }
 
 // stopUnadmit takes an attempt back that the kube-scheduler found no room for.
