@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"ainexus.io/app"
 	"ainexus.io/cluster/kube/kubetest"
@@ -190,11 +191,19 @@ func whatCannotBeIsRefused(c cluster) {
 		"run: x, resource: {gpus: 1}":                 `unknown field "spec.resource"`,
 		"run: x, queue: Research":                     "spec.queue",
 	} {
-		text := "apiVersion: ainexus.io/v1alpha1\nkind: NexusJob\nmetadata: {name: bad}\nspec: {" + spec + "}\n"
-		out, err := c.plane.TryKubectl(text, "apply", "--namespace="+c.space, "-f", "-")
-		if err == nil || !strings.Contains(out, want) {
-			c.t.Errorf("%s: not refused for %s: %v, %s", spec, want, err, out)
-		}
+		c.refused(spec, want)
+	}
+	for spec, want := range map[string]string{
+		"run: ''":                            "spec.run",
+		"run: 5":                             "spec.run",
+		"run: []":                            "spec.run",
+		"run: [a, 1]":                        "spec.run",
+		"run: x, setup: {a: b}":              "spec.setup",
+		"run: x, env: {RANK: '0'}":           "spec.env",
+		"run: x, env: {T: {from: env:HOME}}": "spec.env",
+		"run: x, env: {T: {value: 5}}":       "spec.env",
+	} {
+		c.refused(spec, want)
 	}
 	c.job("huge", 1, 16)
 	if o := c.reason("huge", "Unfit"); !strings.Contains(o.Status.Message, "8") {
@@ -203,5 +212,21 @@ func whatCannotBeIsRefused(c cluster) {
 	c.document("apiVersion: ainexus.io/v1alpha1\nkind: NexusJob\nmetadata: {name: part}\nspec: {run: x, resources: {gpu_memory: 10GiB}}\n")
 	if o := c.reason("part", "Invalid"); !strings.Contains(o.Status.Message, "this cluster cannot share GPUs") {
 		c.t.Errorf("it is told %q", o.Status.Message)
+	}
+}
+
+// refused wants the API server to refuse a spec, in these words. It learns of a policy a little after that was applied.
+func (c cluster) refused(spec, want string) {
+	c.t.Helper()
+	text := "apiVersion: ainexus.io/v1alpha1\nkind: NexusJob\nmetadata: {name: bad}\nspec: {" + spec + "}\n"
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		out, err := c.plane.TryKubectl(text, "create", "--dry-run=server", "--namespace="+c.space, "-f", "-")
+		if err != nil && strings.Contains(out, want) {
+			return
+		}
+		if err != nil || time.Now().After(end) {
+			c.t.Errorf("%s: not refused for %s: %v, %s", spec, want, err, out)
+			return
+		}
 	}
 }

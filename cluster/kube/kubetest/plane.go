@@ -41,7 +41,8 @@ func Start(t testing.TB) *Plane {
 	p.starter = newStarter(t, p.dir)
 	p.startServer()
 	p.startControllers()
-	p.Kubectl("apply", "--server-side", "-f", filepath.Join(moduleRoot(t), "deploy", "manifests", "crds"))
+	manifests := filepath.Join(moduleRoot(t), "deploy", "manifests")
+	p.Kubectl("apply", "--server-side", "-f", filepath.Join(manifests, "crds"), "-f", filepath.Join(manifests, "admission-policy.yaml"))
 	p.Kubectl("wait", "--for=condition=Established", "--timeout=180s", "crd/nexusjobs.ainexus.io", "crd/nexusqueues.ainexus.io")
 	return p
 }
