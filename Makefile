@@ -9,6 +9,8 @@ help:
 	@echo "                     and PyTorch 2.6 in a chroot, which it builds and caches (root, 1.3 GB, 6 min)"
 	@echo "make quick           gofmt, house rules, vet and staticcheck: what to run before a commit"
 	@echo "make setup           only the Debian packages that the tests need"
+	@echo "make kube            only the Kubernetes control plane that tests run: 20 CPU-minutes, once"
+	@echo "make generate        the custom resource definitions, from their Go types"
 	@echo "make build           build the program into bin/nexus"
 	@echo "make clean           remove what these commands built"
 	@echo
@@ -32,10 +34,16 @@ quick:
 setup:
 	@sh scripts/setup.sh
 
+kube:
+	@PROCS=$${PROCS:-2} sh scripts/kube.sh
+
+generate:
+	@sh scripts/generate.sh
+
 build:
 	CGO_ENABLED=0 go build -o bin/nexus ./cmd/nexus
 
 clean:
 	rm -rf bin .cache
 
-.PHONY: help test test-nightly quick setup build clean
+.PHONY: help test test-nightly quick setup kube generate build clean

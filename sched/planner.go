@@ -299,7 +299,7 @@ func sameHardware(a, b *nexus.Node) bool {
 func sameMachine(a, b *nexus.Node) bool {
 	return a.State == b.State && a.Rack == b.Rack && a.Block == b.Block && a.CPU == b.CPU && a.Memory == b.Memory &&
 		slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
-			d.Util, d.Free, d.Foreign = e.Util, e.Free, e.Foreign
+			d.Util, d.Free, d.Foreign, d.Taken = e.Util, e.Free, e.Foreign, e.Taken
 			return d == e
 		})
 }

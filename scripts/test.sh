@@ -84,6 +84,8 @@ if [ "${QUICK:-}" = 1 ]; then
 fi
 stage "linux/arm64" builds_for linux arm64
 stage "darwin/arm64" builds_for darwin arm64
+# Tests that need it are skipped where it is not built, but not in CI.
+stage "Kubernetes control plane" sh scripts/kube.sh
 stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -timeout "$timeout" ./...
 stage "tests of the nested modules" nested_modules
 stage "python sdk" sh scripts/sdk.sh
