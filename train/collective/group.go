@@ -146,7 +146,7 @@ func (g *Group) blame(broken *linkError) error {
 		return ErrClosed
 	case <-wait.C:
 		reason := "died: " + broken.err.Error()
-		if g.linkTo(broken.peer).left.Load() {
+		if l := g.linkTo(broken.peer); errors.Is(broken.err, errLeft) || l != nil && l.left.Load() {
 			reason = "left the group"
 		}
 		g.fail(verdict{Kind: verdictPeer, Rank: broken.peer, Reason: reason}, nil)

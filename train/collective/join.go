@@ -82,10 +82,11 @@ func (g *Group) assemble(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = max(time.Until(deadline), time.Millisecond)
 	}
-	if err := g.Barrier(limit); err != nil {
+	if err := g.share(limit); err != nil {
 		return err
 	}
-	return g.share(limit)
+	// Last, since a rank that is through it may fail at once, and the others' joining should not fail for that.
+	return g.Barrier(limit)
 }
 
 // Until breaks the group when ctx ends, on every rank, with this rank named. Call it once, before the group is shared.

@@ -133,7 +133,7 @@ func (l *local) over(wait pending) error {
 	}
 	s := l.seg[wait.place]
 	if l.g.verdict.Load() == nil && s.gone.Load() == 1 && !s.reached(wait.counter, wait.target) {
-		l.g.fail(verdict{Kind: verdictPeer, Rank: l.ranks[wait.place], Reason: "left the group"}, nil)
+		return l.g.settled(&linkError{l.ranks[wait.place], errLeft})
 	}
 	if l.g.verdict.Load() != nil {
 		<-l.g.broken
