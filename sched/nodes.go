@@ -131,3 +131,19 @@ func tightest(found []candidate, n int) []candidate {
 	}
 	return found
 }
+
+// sameHardware reports whether a node has what it had.
+func sameHardware(a, b *nexus.Node) bool {
+	return a.CPU == b.CPU && a.Memory == b.Memory && slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
+		return d.Model == e.Model && d.Memory == e.Memory && d.Reserve == e.Reserve
+	})
+}
+
+// sameMachine reports whether a node is what it was, however busy it is.
+func sameMachine(a, b *nexus.Node) bool {
+	return a.State == b.State && a.Rack == b.Rack && a.Block == b.Block && a.CPU == b.CPU && a.Memory == b.Memory &&
+		slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
+			d.Util, d.Free, d.Foreign, d.Taken = e.Util, e.Free, e.Foreign, e.Taken
+			return d == e
+		})
+}
