@@ -81,7 +81,9 @@ func survived(ms []float64) float64 {
 }
 
 // launcher builds nexus once.
-func (b *bench) launcher(ctx context.Context) (string, error) { return b.build(ctx, "nexus", "./cmd/nexus") }
+func (b *bench) launcher(ctx context.Context) (string, error) {
+	return b.build(ctx, "nexus", "./cmd/nexus")
+}
 
 // loseNode starts two agents, kills one with its worker, and returns how long it took until the survivor's worker of
 // the next round began, or patience.
