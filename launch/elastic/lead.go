@@ -303,7 +303,9 @@ func (m *Meeting) leadOn() {
 	case l.offer != nil:
 		m.commit()
 	case m.leaving:
-		m.handOver()
+		if m.now >= m.fence { // who leads next does not know of a silence before its time
+			m.handOver()
+		}
 	default:
 		m.sendAway()
 		m.propose()
