@@ -138,7 +138,7 @@ func (b *bench) loseNode(ctx context.Context, argv []string, mode string, lost i
 			}
 		}
 	}
-	if _, err := sighting(ctx, dir, 2, 2, 2*time.Minute); err != nil {
+	if _, err := sighting(ctx, dir, 2, 2, time.Time{}, 2*time.Minute); err != nil {
 		return 0, fmt.Errorf("the two never met: %w", err)
 	}
 	select {
@@ -157,7 +157,7 @@ func (b *bench) loseNode(ctx context.Context, argv []string, mode string, lost i
 		case <-watching.Done():
 		}
 	}()
-	at, err := sighting(watching, dir, 1, 1, wait)
+	at, err := sighting(watching, dir, 1, 1, killed, wait)
 	if errors.Is(err, errUnseen) || err != nil && ctx.Err() == nil && watching.Err() != nil {
 		return wait, nil
 	}
@@ -184,23 +184,28 @@ func reachable(ctx context.Context, addr string) error {
 
 var errUnseen = errors.New("it was not seen")
 
-// sighting waits until so many workers of a world of a size have noted that they began, and returns when the last one did.
-func sighting(ctx context.Context, dir string, world, workers int, within time.Duration) (last time.Time, err error) {
+// sighting waits until so many workers of a world of a size have noted that they began after a time, and returns when the
+// last one did.
+func sighting(ctx context.Context, dir string, world, workers int, after time.Time, within time.Duration) (last time.Time, err error) {
 	for deadline := time.Now().Add(within); ; {
 		found, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf("began-%d-*", world)))
 		if err != nil {
 			return last, err
 		}
-		if len(found) >= workers {
-			for _, file := range found {
-				ns, err := strconv.ParseInt(file[strings.LastIndexByte(file, '-')+1:], 10, 64)
-				if err != nil {
-					return last, err
-				}
-				if at := time.Unix(0, ns); at.After(last) {
+		seen := 0
+		for _, file := range found {
+			ns, err := strconv.ParseInt(file[strings.LastIndexByte(file, '-')+1:], 10, 64)
+			if err != nil {
+				return last, err
+			}
+			if at := time.Unix(0, ns); at.After(after) {
+				seen++
+				if at.After(last) {
 					last = at
 				}
 			}
+		}
+		if seen >= workers {
 			return last, nil
 		}
 		if time.Now().After(deadline) {
