@@ -27,7 +27,8 @@ func meet(l *lan, nnodes, script string, more ...string) (agents []*launched) {
 }
 
 func join(n *node, nnodes, script string, more ...string) *launched {
-	args := append([]string{"--nnodes", nnodes, "--rdzv-endpoint", n.lan.nodes[0].addr, "--rdzv-id", "story"}, more...)
+	// All are waited for: on a busy machine one may be late.
+	args := append([]string{"--nnodes", nnodes, "--rdzv-endpoint", n.lan.nodes[0].addr, "--rdzv-id", "story", "--rdzv-conf", "last_call_timeout=60"}, more...)
 	return n.launch(append(args, "sh", "-c", script)...)
 }
 
@@ -50,7 +51,7 @@ func TestNodeDies(t *testing.T) {
 		}
 	}
 	// It comes back, and finds the others although they have moved.
-	again := join(l.nodes[0], "1:3", idle, "--rdzv-conf", "last_call_timeout=1")
+	again := join(l.nodes[0], "1:3", idle)
 	again.says("of 3 on a")
 }
 
@@ -258,7 +259,7 @@ func TestPyTorchLosesTheStoresHost(t *testing.T) {
 	l := newLAN(t, 3)
 	var agents []*launched
 	for _, n := range l.nodes {
-		agents = append(agents, n.launch("--nnodes", "2:3", "--rdzv-endpoint", l.nodes[0].addr, "--no-python", "/usr/bin/python3", script, t.TempDir()))
+		agents = append(agents, n.launch("--nnodes", "2:3", "--rdzv-endpoint", l.nodes[0].addr, "--rdzv-conf", "last_call_timeout=60", "--no-python", "/usr/bin/python3", script, t.TempDir()))
 	}
 	for _, a := range agents {
 		a.says("round 0 trains on 3")
