@@ -67,6 +67,7 @@ func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []
 		"NEXUS_ROUND":                  strconv.Itoa(r.number),
 		"NEXUS_ACK_FILE":               r.dir.AckFile(),
 		"NEXUS_PROGRESS_FILE":          r.dir.ProgressFile(rank),
+		"NEXUS_STACK_FILE":             r.dir.StackFile(r.number, rank),
 	} {
 		env[key] = value
 	}

@@ -52,8 +52,25 @@ func (w *watch) hung(now time.Duration) bool {
 	return w.armed && now-w.moved >= w.limit
 }
 
-// verdict names the rank that is behind, by local rank in its first answer, or -1 where none is, and says so in a sentence.
-func (w *watch) verdict() (rank int, message string) {
+// verdict names the rank to blame, by local rank in its first answer, or -1 where there is none, says so in a sentence, and where it is. Stacks are those
+// of the ranks that told theirs. Ranks that train together report the same last step when one of them hangs in its
+// next, so that only the stacks tell who waits and who is waited for.
+func (w *watch) verdict(stacks []stack) (rank int, message string, where []string) {
+	rank, message = w.behind()
+	if rank < 0 {
+		if rank = oddOneOut(stacks); rank >= 0 {
+			message += fmt.Sprintf(", and rank %d is not where the others are", w.first+rank)
+		}
+	}
+	if rank < 0 || len(stacks[rank]) == 0 {
+		return rank, message, nil
+	}
+	message += fmt.Sprintf("; rank %d is in %s", w.first+rank, stacks[rank].inUsersCode())
+	return rank, message, stacks[rank].told()
+}
+
+// behind names the rank, as verdict does, whose last step is an older one than that of the others, or -1 where none is.
+func (w *watch) behind() (rank int, message string) {
 	type place struct {
 		rank int
 		step int64

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"ainexus.io/attempt/saved"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
 )
@@ -18,6 +19,9 @@ func (a *agent) judge(r *round) ending {
 		if e.rank >= 0 {
 			e.tail = r.outputs.tails[e.rank].Lines()
 			e.rank += a.place.first
+		}
+		if r.hangStack != nil {
+			e.tail = r.hangStack
 		}
 		return e
 	}
@@ -101,7 +105,7 @@ func (a *agent) stopped(request stopRequest, began time.Duration) ending {
 		return e
 	}
 	lost := a.clock.Mono() - began
-	if age, ok := sinceCheckpoint(below(a.order.Workdir, a.order.Spec.Checkpoint.Path), a.order.Job); ok {
+	if age, ok := saved.Age(below(a.order.Workdir, a.order.Spec.Checkpoint.Path), a.order.Job); ok {
 		lost = min(lost, age)
 	}
 	e.lost = int64(lost / time.Second)

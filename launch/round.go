@@ -59,6 +59,8 @@ type round struct {
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
 	hangRank int
+	// hangStack is where the rank to blame was, as text; nil where it did not say.
+	hangStack []string
 }
 
 // round runs one round from an empty store to the last worker's end.
@@ -93,10 +95,8 @@ func (a *agent) openRound(r *round) (err error) {
 	if r.program, err = resolve(a.order.Spec.Run, a.order.Workdir, a.env); err != nil {
 		return err
 	}
-	if !a.bare {
-		if err := os.MkdirAll(a.dir.LogDir(r.number), 0o700); err != nil {
-			return fmt.Errorf("making a place for logs: %w", err)
-		}
+	if err := os.MkdirAll(a.dir.LogDir(r.number), 0o700); err != nil {
+		return fmt.Errorf("making a place for logs: %w", err)
 	}
 	facts := roundFacts{
 		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place,

@@ -76,7 +76,7 @@ func (a *agent) consider(r *round, now time.Duration) {
 		return
 	}
 	if r.watch.hung(now) {
-		r.hangRank, r.hang = r.watch.verdict()
+		r.hangRank, r.hang, r.hangStack = r.watch.verdict(a.askWhere(r))
 		a.end(r, failureGrace)
 	}
 }

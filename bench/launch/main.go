@@ -31,7 +31,7 @@ const limit = 11*time.Minute + 30*time.Second
 
 // figures are the lines of the table, from top to bottom.
 func figures() []figure {
-	return []figure{storeOperations(), nodeLoss()}
+	return []figure{start(), memory(), restart(), join(), storeOperations(), nodeLoss()}
 }
 
 func main() {

@@ -85,18 +85,7 @@ func survived(ms []float64) float64 {
 }
 
 // launcher builds nexus once.
-func (b *bench) launcher(ctx context.Context) (string, error) {
-	path := filepath.Join(b.dir, "nexus")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/nexus")
-	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building nexus: %w: %s", err, strings.TrimSpace(string(out)))
-	}
-	return path, nil
-}
+func (b *bench) launcher(ctx context.Context) (string, error) { return b.build(ctx, "nexus", "./cmd/nexus") }
 
 // loseNode starts two agents, kills one with its worker, and returns how long it took until the survivor's worker of
 // the next round began, or wait where it did not, or the survivor ended.

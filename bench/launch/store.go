@@ -76,8 +76,8 @@ func measureStore(ctx context.Context, b *bench, lines []row.Line, report func(r
 	}
 	defer torch.close()
 	ways := []func(port int, operation string) (perSecond float64, err error){
-		func(port int, operation string) (float64, error) { return thinly(ctx, port, operation, 4000) },
-		func(port int, operation string) (float64, error) { return torch.ask(port, operation, 2000) },
+		func(port int, operation string) (float64, error) { return thinly(ctx, port, operation, 2000) },
+		func(port int, operation string) (float64, error) { return torch.ask(port, operation, 1000) },
 	}
 	for i, line := range lines {
 		way, operation := ways[i/3], []string{"set", "get", "add"}[i%3]
