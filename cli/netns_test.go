@@ -27,7 +27,8 @@ func meet(l *lan, nnodes, script string, more ...string) (agents []*launched) {
 }
 
 func join(n *node, nnodes, script string, more ...string) *launched {
-	args := append([]string{"--nnodes", nnodes, "--rdzv-endpoint", n.lan.nodes[0].addr, "--rdzv-id", "story"}, more...)
+	// All are waited for: on a busy machine one may be late.
+	args := append([]string{"--nnodes", nnodes, "--rdzv-endpoint", n.lan.nodes[0].addr, "--rdzv-id", "story", "--rdzv-conf", "last_call_timeout=60"}, more...)
 	return n.launch(append(args, "sh", "-c", script)...)
 }
 
@@ -50,7 +51,7 @@ func TestNodeDies(t *testing.T) {
 		}
 	}
 	// It comes back, and finds the others although they have moved.
-	again := join(l.nodes[0], "1:3", idle, "--rdzv-conf", "last_call_timeout=1")
+	again := join(l.nodes[0], "1:3", idle)
 	again.says("of 3 on a")
 }
 
@@ -68,8 +69,10 @@ func TestCutOff(t *testing.T) {
 		t.Logf("node %s: first line of the new round after %s", a.n.name, a.says("of 2 on "+a.n.name).Sub(cut).Round(time.Millisecond))
 	}
 	agents[0].says("too few of the last round's nodes")
-	if n := sleepers(t, l.nodes[0]); n != 0 {
-		t.Errorf("the minority still runs %d workers", n)
+	for late := time.Now().Add(60 * time.Second); sleepers(t, l.nodes[0]) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("the minority still runs workers")
+		}
 	}
 	l.nodes[0].plug()
 	agents[0].says("of 3 on a")
@@ -256,7 +259,7 @@ func TestPyTorchLosesTheStoresHost(t *testing.T) {
 	l := newLAN(t, 3)
 	var agents []*launched
 	for _, n := range l.nodes {
-		agents = append(agents, n.launch("--nnodes", "2:3", "--rdzv-endpoint", l.nodes[0].addr, "--no-python", "/usr/bin/python3", script, t.TempDir()))
+		agents = append(agents, n.launch("--nnodes", "2:3", "--rdzv-endpoint", l.nodes[0].addr, "--rdzv-conf", "last_call_timeout=60", "--no-python", "/usr/bin/python3", script, t.TempDir()))
 	}
 	for _, a := range agents {
 		a.says("round 0 trains on 3")

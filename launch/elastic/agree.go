@@ -128,7 +128,13 @@ func (m *Meeting) propose() {
 			return
 		}
 	}
-	if m.now < l.gather && m.awaited() {
+	if missing := m.awaited(); len(missing) > 0 {
+		if m.now < l.gather {
+			return
+		}
+		for _, id := range missing {
+			m.noAnswer(id, Silent)
+		}
 		return
 	}
 	m.offer(present)
@@ -210,14 +216,17 @@ func (m *Meeting) present() []Agent {
 	return list
 }
 
-// awaited reports whether an agent of the last round may still come.
-func (m *Meeting) awaited() bool {
+// awaited are the last round's agents that may still come to a new leader.
+func (m *Meeting) awaited() (ids []string) {
+	if m.base == nil || m.lead.gather == 0 {
+		return nil
+	}
 	for _, a := range m.base.Agents {
 		if m.lead.members[a.ID] == nil && m.gone[a.ID] == 0 && !m.lead.left[a.ID] {
-			return true
+			ids = append(ids, a.ID)
 		}
 	}
-	return false
+	return ids
 }
 
 // commit begins the offered round once everybody holds it.

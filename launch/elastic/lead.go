@@ -303,7 +303,9 @@ func (m *Meeting) leadOn() {
 	case l.offer != nil:
 		m.commit()
 	case m.leaving:
-		m.handOver()
+		if m.now >= m.fence { // who leads next does not know of a silence before its time
+			m.handOver()
+		}
 	default:
 		m.sendAway()
 		m.propose()
@@ -338,7 +340,7 @@ func (m *Meeting) resize() {
 		return
 	}
 	var newcomers, leavers []string
-	patience := m.set.LastCall
+	patience := time.Duration(0)
 	for _, id := range l.ids() {
 		x := l.members[id]
 		switch inside := m.base.Rank(id) >= 0; {
@@ -346,11 +348,16 @@ func (m *Meeting) resize() {
 			leavers = append(leavers, x.agent.Node)
 		case !inside && !x.leaving:
 			newcomers = append(newcomers, x.agent.Node)
-			patience = max(patience, min(5*time.Minute, m.set.LastCall<<min(l.flaps[x.agent.Node], 16)))
+			if flaps := l.flaps[x.agent.Node]; flaps > 0 { // a node that dies again and again costs the others a round each time
+				patience = max(patience, min(5*time.Minute, time.Second<<min(flaps, 16)))
+			}
 		}
 	}
 	m.sendAway()
 	room := m.set.Max - len(m.base.Agents)
+	if len(newcomers) < room {
+		patience = max(patience, m.set.LastCall) // more may come
+	}
 	switch {
 	case len(leavers) > 0:
 		m.halt(StopSave, "node "+strings.Join(leavers, ", ")+" leaves")

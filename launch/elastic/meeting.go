@@ -30,7 +30,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Min: 1, Max: 1, LastCall: 5 * time.Second, JoinTimeout: 10 * time.Minute, Fence: 500 * time.Millisecond,
-		Gather: time.Second, Notice: 400 * time.Millisecond, Retry: 500 * time.Millisecond, Turn: 150 * time.Millisecond, Linger: 3 * time.Second,
+		Gather: 1500 * time.Millisecond, Notice: 400 * time.Millisecond, Retry: 500 * time.Millisecond, Turn: 150 * time.Millisecond, Linger: 3 * time.Second,
 	}
 }
 
