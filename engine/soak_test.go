@@ -18,7 +18,7 @@ import (
 
 var (
 	soakSteps = flag.Int("soak.steps", 2_000, "how many random steps the soak takes")
-	soakSeed  = flag.Uint64("soak.seed", 0, "seed of the soak; 0: a new one")
+	soakSeed  = flag.Uint64("soak.seed", 1, "seed of the soak; 0: a new one")
 )
 
 // soak is one fleet under random steps: submit, finish, fail, cancel, drain, lose, recover, let time pass. After each
@@ -33,6 +33,8 @@ type soak struct {
 	took    map[string]bool // "a b": b was evicted for a
 	resizes int
 	serial  int
+	bounds  policy.Bounds
+	ripened int // evictions after a minimum run time
 	wake    time.Time
 	tail    []string // the last plans
 }
@@ -46,26 +48,32 @@ func TestSoak(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Log("seed:", seed)
-	began, steps, resizes := time.Now(), 0, 0
+	began, steps, resizes, ripened := time.Now(), 0, 0, 0
 	for fleet := uint64(0); steps < *soakSteps; fleet++ {
-		s := newSoak(rand.New(rand.NewPCG(seed, fleet)))
+		bounds := policy.DefaultBounds()
+		if r := rand.New(rand.NewPCG(^seed, fleet)); fleet%2 == 1 {
+			bounds = policy.Bounds{MinRun: time.Duration(r.IntN(40)) * time.Minute, Most: r.IntN(4)}
+		}
+		s := newSoak(rand.New(rand.NewPCG(seed, fleet)), bounds)
 		for range stepsPerFleet {
 			steps++
 			s.act()
 			if why := s.turn(); why != "" {
-				t.Fatalf("seed %d, fleet %d: %s\n%s", seed, fleet, why, s.story())
+				t.Fatalf("%s\nseed %d, fleet %d: %s", s.story(), seed, fleet, why)
 			}
 		}
 		if why := s.drain(); why != "" {
-			t.Fatalf("seed %d, fleet %d, in the end: %s\n%s", seed, fleet, why, s.story())
+			t.Fatalf("%s\nseed %d, fleet %d, in the end: %s", s.story(), seed, fleet, why)
 		}
 		resizes += s.resizes
+		ripened += s.ripened
 	}
-	t.Logf("%d steps, %d resizes, %.0f per second", steps, resizes, float64(steps)/time.Since(began).Seconds())
+	t.Logf("%d steps, %d resizes, %d evictions after a minimum run time, %.0f per second", steps, resizes, ripened, float64(steps)/time.Since(began).Seconds())
 }
 
-func newSoak(r *rand.Rand) *soak {
+func newSoak(r *rand.Rand, bounds policy.Bounds) *soak {
 	s := &soak{
+		bounds: bounds,
 		random: r, planner: sched.New(policy.Default()), nodes: map[string]nexus.Node{}, jobs: map[string]nexus.Job{},
 		reasons: map[string]nexus.Reason{}, took: map[string]bool{},
 	}
@@ -78,7 +86,11 @@ func newSoak(r *rand.Rand) *soak {
 		}
 		nodes = append(nodes, n)
 	}
-	s.place = sim.NewWith(dawn, sim.Options{Brisk: r.IntN(2) == 0}, nodes...)
+	options := sim.Options{Brisk: r.IntN(2) == 0}
+	if least := nexus.Duration(bounds.MinRun); bounds != policy.DefaultBounds() {
+		options.Queues = []nexus.Queue{{Name: nexus.DefaultQueue, MinRunTime: &least, MaxPreemptions: &bounds.Most}}
+	}
+	s.place = sim.NewWith(dawn, options, nodes...)
 	return s
 }
 
@@ -157,6 +169,9 @@ func (s *soak) cycle(until time.Time) string {
 		s.reasons[h.Job] = h.Reason
 	}
 	for _, v := range plan.Evict {
+		if why := s.protected(v); why != "" {
+			return why
+		}
 		if v.Nodes > 0 {
 			if why := s.resized(v); why != "" {
 				return why
@@ -176,6 +191,22 @@ func (s *soak) cycle(until time.Time) string {
 		placed[p.Job] = true
 	}
 	return s.broken(placed)
+}
+
+// protected says that a job is stopped before it has run for as long as its queue has it run, or more often than that allows.
+func (s *soak) protected(v nexus.Eviction) string {
+	j, other := s.jobs[v.Job], s.jobs[v.For]
+	ran, urgent := s.place.Now().Sub(j.Started), other.Spec.Priority == nexus.Critical && j.Spec.Priority < nexus.Critical
+	switch {
+	case ran < s.bounds.MinRun:
+		return fmt.Sprintf("I5: %s is stopped for %s after %s of at least %s", v.Job, v.For, ran, s.bounds.MinRun)
+	case v.Nodes == 0 && j.Preemptions >= s.bounds.Most && !urgent:
+		return fmt.Sprintf("I5: %s is stopped for %s, though it was preempted %d times of %d", v.Job, v.For, j.Preemptions, s.bounds.Most)
+	}
+	if s.bounds.MinRun > 0 {
+		s.ripened++
+	}
+	return ""
 }
 
 // resized says what is wrong with a resize: it goes beyond what the job asked for, or nobody more urgent needs it and the

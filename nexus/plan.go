@@ -116,6 +116,12 @@ type Reason struct {
 	Borrow int64 `json:"borrow,omitempty"`
 	// Until is when the reason ends by itself, where that is known.
 	Until time.Time `json:"until,omitzero"`
+	// Yields is the live job that will be asked for its seats at From: when it has run for Runs, which is as long as its
+	// queue has it run at least; where that is 0, when others are gone whose seats are needed too. Without From it is one
+	// that would be asked, had it not been preempted as often as its queue allows.
+	Yields string    `json:"yields,omitempty"`
+	From   time.Time `json:"from,omitzero"`
+	Runs   Duration  `json:"runs,omitempty"`
 }
 
 // ReasonCode is the machine-readable kind of a [Reason].
@@ -139,10 +145,14 @@ const (
 	WaitArray    ReasonCode = "array" // as many members of its array run as may run at once
 )
 
-// InLine reports whether a job waits for others to make room and for nothing else: then its start can be estimated.
+// InLine reports whether a job waits for others to make room, on nodes or in its queue's limits, and for nothing else: then
+// its start can be estimated.
 func (c ReasonCode) InLine() bool {
-	return c == WaitCapacity || c == WaitBehind || c == WaitPreempt
+	return c == WaitCapacity || c == WaitBehind || c == WaitPreempt || c.Limited()
 }
+
+// Limited reports whether it is the limits of its queue or its user that a job waits for.
+func (c ReasonCode) Limited() bool { return c == WaitQuota || c == WaitUser }
 
 // Why is the whole answer to "why does my job wait?", made on demand.
 type Why struct {

@@ -29,6 +29,12 @@ type Queue struct {
 	Order  QueueOrder `json:"order,omitempty"`
 	// TimeSlicing lets a job with a checkpoint yield to its equals.
 	TimeSlicing bool `json:"time_slicing,omitempty"`
+	// MinRunTime is how long each attempt of the queue's jobs runs at least before it is stopped for another job, or to
+	// be resized; nil: as the parent says, else 0.
+	MinRunTime *Duration `json:"min_run_time,omitempty"`
+	// MaxPreemptions is after how many preemptions a job is left alone by all but critical jobs; nil: as the parent says,
+	// else 16. 0 spares the queue's jobs from the beginning.
+	MaxPreemptions *int `json:"max_preemptions,omitempty"`
 	// ScaleUp admits gangs that only an autoscaler can give nodes to. Kubernetes.
 	ScaleUp bool    `json:"scale_up,omitempty"`
 	PerUser PerUser `json:"per_user,omitzero"`

@@ -12,6 +12,16 @@ func (r Reason) Sentence() string {
 	if r.Queue != "" && r.Code != WaitQuota && r.Code != WaitUser {
 		text += fmt.Sprintf(" (of models that queue %s has quota left for: %s)", r.Queue, r.Model)
 	}
+	switch {
+	case r.Yields == "":
+	case r.From.IsZero():
+		text += fmt.Sprintf("; job %s would be asked for its seats, but was preempted as often as its queue allows", r.Yields)
+	default:
+		text += fmt.Sprintf("; job %s is asked for its seats at %s", r.Yields, r.From.UTC().Format(time.RFC3339))
+		if r.Runs > 0 {
+			text += fmt.Sprintf(", when it has run for %s", r.Runs)
+		}
+	}
 	if !r.Until.IsZero() && r.Code != WaitBackoff {
 		text += "; it starts at " + r.Until.UTC().Format(time.RFC3339) + " at the latest"
 	}

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -28,7 +29,7 @@ func (c *cycle) admit(e *entry) bool {
 			return false
 		}
 	}
-	if short.now && c.reclaim(e) {
+	if short.now && (c.reclaim(e) || c.ripen(e, c.roomByLent)) {
 		if _, told := c.reasons[e]; !told {
 			c.reasons[e] = c.quotaReason(short)
 		}
@@ -106,7 +107,7 @@ func (c *cycle) quotaReason(s shortage) nexus.Reason {
 		r.Limit = q.most[s.cell]
 	}
 	if s.behind {
-		r.Job = c.heads[at]
+		r.Job = cmp.Or(c.heads[at], c.growsIn(at))
 	}
 	return r
 }

@@ -15,12 +15,35 @@ type claim struct {
 	seats    []nexus.Seat
 	blockers []*entry
 	start    time.Time // when the last blocker will have ended at the latest; zero: unknown
+	likely   time.Time // when it will have ended nine times in ten, if start is unknown; zero: that is unknown too
 	preempts bool      // others are being stopped for it
 	owes     map[string]debt
 }
 
-// beginsAfter reports whether the claim is known not to begin before t.
-func (cl claim) beginsAfter(t time.Time) bool { return !cl.start.IsZero() && !cl.start.Before(t) }
+// begins is the date before which others may use what the claim keeps; zero: there is none.
+func (cl claim) begins() time.Time {
+	if cl.start.IsZero() {
+		return cl.likely
+	}
+	return cl.start
+}
+
+// beginsAfter reports whether a job that starts now makes room for the claim in time. Where the claim has a promised
+// date, that takes a promised end; where its date is a likely one, a likely end does.
+func (cl claim) beginsAfter(end, likely time.Time) bool {
+	if cl.start.IsZero() {
+		end = earlier(end, likely)
+	}
+	return !end.IsZero() && !cl.begins().Before(end)
+}
+
+// earlier is the earlier of two dates, of which zero ones are unknown.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
 
 // claim keeps for a blocked job what it waits for: seats that are free once certain live jobs have ended,
 // those with a known end first, else the oldest. Because every seat given to somebody behind it has to be
@@ -52,21 +75,30 @@ func (c *cycle) claim(e *entry) bool {
 		f.hopeless = len(c.lifted) + 1
 		return false
 	}
-	c.keep(claim{entry: e, seats: seats, blockers: blockers, start: c.lastEnd(blockers)}, blockers...)
+	cl := claim{entry: e, seats: seats, blockers: blockers, start: c.lastEnd(blockers)}
+	if cl.start.IsZero() {
+		cl.likely = c.lastLikelyEnd(blockers)
+	}
+	c.first = cmp.Or(c.first, e)
+	c.keep(cl, blockers...)
 	return true
 }
 
-// due reports whether a job may keep a claim yet. Where runs are learnt, who has not waited long has better chances in
-// the holes that open than by having GPUs kept idle for it; with ours, that is: others have no patience.
+// due reports whether a job may keep a claim yet. Where runs are learnt only the first that is blocked does, until
+// others have waited long: up to then these have better chances in the holes that open than by having GPUs kept idle for
+// them; with ours, that is: others have no patience.
 func (c *cycle) due(e *entry) bool {
-	if c.policy.Rank != policy.ByDue || !c.outlook.Taught() {
-		return true
-	}
-	if c.outlook.Overdue(&e.job, c.at) {
+	if c.first == nil || c.settledInLine(e) {
 		return true
 	}
 	c.wakeAt(c.outlook.OverdueAt(&e.job))
 	return false
+}
+
+// settledInLine reports whether nobody who comes will go ahead of a job among its equals, so that the date of its claim is a
+// promise.
+func (c *cycle) settledInLine(e *entry) bool {
+	return c.policy.Rank != policy.ByDue || !c.outlook.Taught() || c.outlook.Overdue(&e.job, c.at)
 }
 
 // promised reports whether a live job is stopping for somebody who waits.
@@ -121,6 +153,37 @@ func (c *cycle) lastEnd(entries []*entry) time.Time {
 		end := c.end(e)
 		if end.IsZero() {
 			return time.Time{}
+		}
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
+}
+
+// likelyEnd is when an attempt that starts then will have ended nine times in ten, by those like it; zero where nothing
+// was learnt. Who is not over by then is given as long again, and so on: each time there is another date, for which the planner wakes.
+func (c *cycle) likelyEnd(j *nexus.Job, start time.Time) time.Time {
+	if !c.outlook.Taught() {
+		return time.Time{}
+	}
+	runs := max(time.Minute, c.outlook.Expect(j, time.Duration(j.Served)).High-time.Duration(j.Served))
+	for !start.Add(runs).After(c.at) {
+		runs *= 2
+	}
+	return start.Add(runs)
+}
+
+func (c *cycle) lastLikelyEnd(entries []*entry) time.Time {
+	var last time.Time
+	for _, e := range entries {
+		end := c.likelyEnd(&e.job, e.job.Started)
+		if end.IsZero() {
+			return end
+		}
+		c.wakeAt(end)
+		if known := c.end(e); !known.IsZero() && known.Before(end) {
+			end = known
 		}
 		if end.After(last) {
 			last = end

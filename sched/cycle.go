@@ -26,14 +26,17 @@ type cycle struct {
 	owed     map[string]debt // by node, for all claims
 	reasons  map[*entry]nexus.Reason
 	stuck    *entry // the first that found nothing
+	first    *entry // the first that keeps a claim on what others hold
 
-	turnsSeen bool  // the next turn was looked for
-	apart     slots // the nodes on which `later` is not as `now`, or something is owed
-	resizing        // who comes back with more or fewer nodes
+	turnsSeen bool       // the next turn was looked for
+	hadTurn   [][]*entry // by slot: whose turn is over; nil until asked for
+	apart     slots      // the nodes on which `later` is not as `now`, or something is owed
+	resizing             // who comes back with more or fewer nodes
 	// barren, dry and robbed remember what failed where quotas decide: nobody to evict, held by quota, nothing to take
 	// back.
 	barren, robbed map[hungry]bool
 	dry            map[inQueue]shortage
+	ripening       // who may be asked for his seats later, and for whom
 	// spoken is what queues hold once those who are waited for have left and those who wait ahead have
 	// theirs; begun when somebody waits. returned are who left in it, heads for whom a queue's is kept.
 	spoken   account

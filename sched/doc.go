@@ -16,6 +16,8 @@
 //   - turn: in a queue that slices time, equals that have run long make way for who has run little (turn.go);
 //   - reclaim: what other queues borrowed is taken back for a job within its queue's quota, in the same two
 //     phases (reclaim.go);
+//   - ripen: who may ask running jobs only later, because their queue has them run for a while, keeps those seats from now on, and
+//     the planner asks to be woken then (ripen.go);
 //   - claim: a blocked job keeps what it waits for, so that nobody behind it moves its start; whoever
 //     does not disturb a claim passes, which is all there is to backfill (backfill.go).
 //
@@ -26,7 +28,7 @@
 // # Resizing
 //
 // A job that is resized stops, saves and comes back as another attempt; the seats it comes back to are kept for
-// it, ahead of its equals (resize.go). It is not stopped without need within [policy.ResizeAfter] of its start,
+// it, ahead of its equals (resize.go). It is not stopped without need within [policy.ResizeAfter] of its start, nor for anybody within its queue's minimum run time,
 // grows only into what nobody who waits could take or has claimed, and only if it saves; so no two jobs resize
 // one another in turn. Jobs with gpus: auto have as many nodes as they found.
 //

@@ -47,7 +47,7 @@ func anyElastic(t *rapid.T, id string, at time.Time) nexus.Job {
 func TestElasticLaws(t *testing.T) {
 	grown, shrunk := 0, 0
 	story := func(t *rapid.T) {
-		life(t, kindsOf{steadyNode, anyElastic, 2}, func(w *world, before nexus.Snapshot, plan nexus.Plan) {
+		life(t, kindsOf{steadyNode, anyElastic, 2, anyQueues}, func(w *world, before nexus.Snapshot, plan nexus.Plan) {
 			w.keepsLaws(t, before, plan)
 			for _, v := range plan.Evict {
 				grown += bit(v.Nodes > 0 && v.For == v.Job)

@@ -9,8 +9,37 @@ import (
 
 // ahead adds up, as the line is walked, what a job that has just come into it has to wait for.
 type ahead struct {
-	work  int64                 // GPU-seconds that those in line are expected to take, up to where it was walked
-	heads map[int]time.Duration // how long the first in line has waited, by GPUs asked for
+	work   int64                 // GPU-seconds that those in line are expected to take, up to where it was walked
+	within map[limit]int64       // the same of those whom a limit holds back
+	heads  map[int]time.Duration // how long the first in line has waited, by GPUs asked for
+}
+
+// limit is of a queue, or of a user in it.
+type limit struct{ queue, user string }
+
+// count adds what a job is expected to take that was told why it waits.
+func (a *ahead) count(r nexus.Reason, work int64) {
+	switch {
+	case r.Code.Limited():
+		if a.within == nil {
+			a.within = map[limit]int64{}
+		}
+		a.within[limit{r.Queue, r.User}] += work
+	case r.Code.InLine():
+		a.work += work
+	}
+}
+
+// of is what stands before a job that was counted last: in the line of the fleet's GPUs, or of those that its limit lets it
+// and its like have.
+func (a *ahead) of(r nexus.Reason, gpus int) policy.Ahead {
+	if !r.Code.Limited() {
+		return policy.Ahead{Work: a.work, GPUs: gpus}
+	}
+	if most := int(r.Limit); r.Resource == resourceNames[ofGPUs] && most > 0 {
+		gpus = min(gpus, most)
+	}
+	return policy.Ahead{Work: a.within[limit{r.Queue, r.User}], GPUs: gpus}
 }
 
 // foresee estimates the start of the job at a place in line, if it begins to wait for its turn with what it is told
@@ -20,19 +49,21 @@ func (c *cycle) foresee(a *ahead, i int, before nexus.Reason) *nexus.Estimate {
 	if before.Code.InLine() || !e.told.Code.InLine() || !c.outlook.Taught() { // nothing is foreseen of nothing
 		return nil
 	}
-	start := c.outlook.Start(&e.job, policy.Ahead{Work: a.work, GPUs: c.readyGPUs(), Head: c.headFor(a, i)}, c.at)
+	there := a.of(e.told, c.readyGPUs())
+	there.Head = c.headFor(a, i)
+	start := c.outlook.Start(&e.job, there, c.at)
 	return &start
 }
 
-// within is an estimate that is not later than the date that a reason promises.
-func within(e *nexus.Estimate, r nexus.Reason) *nexus.Estimate {
-	if e == nil || r.Until.IsZero() {
+// within is an estimate that is not later than a date.
+func within(e *nexus.Estimate, date time.Time) *nexus.Estimate {
+	if e == nil || date.IsZero() {
 		return e
 	}
 	bound := *e
 	for _, t := range []*time.Time{&bound.Low, &bound.Median, &bound.High} {
-		if t.After(r.Until) {
-			*t = r.Until
+		if t.After(date) {
+			*t = date
 		}
 	}
 	return &bound

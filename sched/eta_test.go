@@ -20,10 +20,13 @@ func crowd(t *testing.T, jobs ...string) *world {
 }
 
 // hours is a history of jobs that ran for an hour.
-func hours(at time.Time) *nexus.History {
+func hours(at time.Time) *nexus.History { return runs(at, 100, time.Hour) }
+
+// runs is a history of so many jobs that ran for so long.
+func runs(at time.Time, n int, each time.Duration) *nexus.History {
 	var learner policy.Learner
-	for range 100 {
-		learner.Over(&nexus.Job{Phase: nexus.Succeeded, Started: at.Add(-time.Hour), Finished: at})
+	for range n {
+		learner.Over(&nexus.Job{Phase: nexus.Succeeded, Started: at.Add(-each), Finished: at})
 	}
 	return learner.News()
 }
@@ -111,7 +114,7 @@ func TestAPromisedDateBoundsTheEstimate(t *testing.T) {
 	at := newWorld().at
 	e := &nexus.Estimate{At: at, Low: at.Add(time.Minute), Median: at.Add(time.Hour), High: at.Add(time.Hour)}
 	date := at.Add(2 * time.Minute)
-	got := within(e, nexus.Reason{Code: nexus.WaitCapacity, Until: date})
+	got := within(e, date)
 	if !got.Low.Equal(e.Low) || !got.Median.Equal(date) || !got.High.Equal(date) {
 		t.Errorf("%+v", got)
 	}
@@ -125,5 +128,33 @@ func TestADateThatOthersMayMoveIsNoPromise(t *testing.T) {
 	why, err := Why(w.snapshot(), policy.Default(), "b")
 	if err != nil || !why.Start.IsZero() || why.Expected == nil {
 		t.Errorf("short jobs may pass b as long as it is young, but it is told %+v, %v", why, err)
+	}
+}
+
+func TestWhoIsHeldByQuotaIsForetoldAStart(t *testing.T) {
+	w := crowd(t)
+	w.setNode(readNode(t, []string{"n1", "gpus=8"}))
+	w.setQueue(readQueue(t, []string{"q", "quota=1"}))
+	for _, id := range []string{"a", "b", "c"} {
+		w.setJob(readJob(t, w, []string{id, "gpus=1", "queue=q"}))
+	}
+	starts := foretold(w.step())
+	if b, c := starts["b"], starts["c"]; b == nil || c == nil || c.Plain <= b.Plain || time.Duration(b.Plain) < 50*time.Minute {
+		t.Errorf("one GPU of the quota is had one after the other, for an hour each, but foretold is %+v and %+v", b, c)
+	}
+}
+
+func TestAnEstimateEndsWhenOthersHaveMadeWay(t *testing.T) {
+	w := crowd(t)
+	w.setQueue(readQueue(t, []string{nexus.DefaultQueue, "min_run_time=1h"}))
+	a := readJob(t, w, []string{"a", "gpus=1", "priority=low", "checkpoint=ckpt"})
+	a.Spec.Checkpoint.Grace = nexus.Duration(time.Minute)
+	w.setJob(a)
+	w.apply(w.step())
+	w.setJob(readJob(t, w, []string{"b", "gpus=1", "priority=high"}))
+	w.apply(w.step())
+	why, err := Why(w.snapshot(), policy.Default(), "b")
+	if at := w.at.Add(time.Hour); err != nil || !why.Reason.From.Equal(at) || why.Expected == nil || why.Expected.High.After(at.Add(time.Minute)) {
+		t.Errorf("a may be stopped at %v; b is told %+v, %+v, %v", at, why.Reason, why.Expected, err)
 	}
 }

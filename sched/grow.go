@@ -30,7 +30,7 @@ func (c *cycle) grow() bool {
 		if has(g) < gang(&g.entry.job.Spec).Max {
 			s, found = c.seatBeside(g.entry, slices.Concat(g.entry.job.Placement.Seats, g.more))
 		}
-		ripe := policy.RipeAt(&g.entry.job)
+		ripe := c.boundsOf(g.entry).ResizableAt(&g.entry.job)
 		if found && !ripe.After(c.at) {
 			c.later.Release(comeback(g.entry.job.ID))
 			g.more = append(g.more, s)

@@ -88,12 +88,13 @@ func anyJob(t *rapid.T, id string, at time.Time) nexus.Job {
 
 // kindsOf makes what a story is about.
 type kindsOf struct {
-	node func(*rapid.T, string) nexus.Node
-	job  func(*rapid.T, string, time.Time) nexus.Job
-	many int // jobs that come at once, at most
+	node   func(*rapid.T, string) nexus.Node
+	job    func(*rapid.T, string, time.Time) nexus.Job
+	many   int // jobs that come at once, at most
+	queues func(*rapid.T) []nexus.Queue
 }
 
-func everyKind() kindsOf { return kindsOf{anyNode, anyJob, 4} }
+func everyKind() kindsOf { return kindsOf{anyNode, anyJob, 4, anyQueues} }
 
 // life plays a random story of a fleet and hands each plan to see, after it was carried out.
 func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan nexus.Plan)) {
@@ -102,7 +103,10 @@ func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan 
 		w.setNode(k.node(t, fmt.Sprintf("n%d", i)))
 	}
 	if rapid.Bool().Draw(t, "queues") {
-		w.queues = anyQueues(t)
+		w.queues = k.queues(t)
+	}
+	if minutes := rapid.IntRange(-200, 200).Draw(t, "likely"); minutes > 0 {
+		w.history = runs(w.at, 20, time.Duration(minutes)*time.Minute)
 	}
 	next := 0
 	pick := func(t *rapid.T, phases ...nexus.Phase) string {
@@ -179,7 +183,7 @@ func life(t *rapid.T, k kindsOf, see func(w *world, before nexus.Snapshot, plan 
 			}
 			w.setNode(k.node(t, name))
 		},
-		"queues": func(t *rapid.T) { w.queues = anyQueues(t) },
+		"queues": func(t *rapid.T) { w.queues = k.queues(t) },
 		"time":   pass,
 		"": func(t *rapid.T) {
 			before := w.snapshot()
@@ -206,6 +210,7 @@ func (w *world) keepsLaws(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) {
 	w.wholeGangs(t, plan)
 	w.fairEvictions(t, before, plan)
 	w.keepsQuota(t, before, plan)
+	w.wakesInTime(t, before, plan)
 	for id, r := range w.reasons {
 		if lie := w.lie(w.jobs[id], r); lie != "" {
 			t.Fatalf("%s is told %+v, but %s\nplan:\n%s\nfleet:\n%s", id, r, lie, plan, w.snapshot())
@@ -330,9 +335,15 @@ func (w *world) wholeGangs(t *rapid.T, plan nexus.Plan) {
 func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan) {
 	for _, v := range plan.Evict {
 		victim, winner := w.jobs[v.Job], w.jobs[v.For]
+		if lie := w.unripe(victim); lie != "" {
+			t.Fatalf("%s is evicted for %s, but %s\nplan:\n%s\nfleet before:\n%s\nqueues: %+v", v.Job, v.For, lie, plan, before, w.queues)
+		}
 		if v.Nodes > 0 {
 			w.fairResize(t, before, plan, v)
 			continue
+		}
+		if _, most := w.bounds(victim); victim.Preemptions >= most && !(winner.Spec.Priority == nexus.Critical && victim.Spec.Priority < nexus.Critical) {
+			t.Fatalf("%s is evicted for %s after %d preemptions of %d\nplan:\n%s\nfleet before:\n%s", v.Job, v.For, victim.Preemptions, most, plan, before)
 		}
 		if victim.Spec.Priority >= winner.Spec.Priority {
 			w.takenBack(t, before, victim, winner)
@@ -364,7 +375,8 @@ func (w *world) fairEvictions(t *rapid.T, before nexus.Snapshot, plan nexus.Plan
 func (w *world) fairResize(t *rapid.T, before nexus.Snapshot, plan nexus.Plan, v nexus.Eviction) {
 	j, other := w.jobs[v.Job], w.jobs[v.For]
 	has, size := len(j.Placement.Seats), j.Spec.Nodes
-	free := other.Spec.Priority > j.Spec.Priority
+	_, most := w.bounds(j)
+	free := other.Spec.Priority > j.Spec.Priority && (j.Preemptions < most || other.Spec.Priority == nexus.Critical)
 	switch {
 	case v.Nodes < size.Min || v.Nodes > size.Max || v.Nodes == has || (v.Nodes > has) != (v.For == v.Job):
 	case !free && (j.Spec.Checkpoint == nil || j.CheckpointAt.IsZero() || w.at.Sub(j.Started) < policy.ResizeAfter):

@@ -38,7 +38,7 @@ func (c *cycle) movable(e *entry) []*entry {
 	found := c.clear(e, clearing{
 		soon: true,
 		may: func(v *entry) bool {
-			return c.remains(v) && !v.job.CheckpointAt.IsZero() && gang(&v.job.Spec).Max == 1 && v.job.Spec.Priority == e.job.Spec.Priority &&
+			return c.remains(v) && c.exposed(e, v) && !v.job.CheckpointAt.IsZero() && gang(&v.job.Spec).Max == 1 && v.job.Spec.Priority == e.job.Spec.Priority &&
 				weight(&v.job.Spec) < need && c.fitsElsewhere(v)
 		},
 		orders: []func(a, b *entry) int{smallFirst, func(a, b *entry) int { return smallFirst(b, a) }},

@@ -50,11 +50,11 @@ func (c *cycle) start(e *entry, seats []nexus.Seat) {
 // findInGap looks for seats among those that are kept for claims with a date, for a job that will be gone
 // by then.
 func (c *cycle) findInGap(e *entry) []nexus.Seat {
-	end := c.endOf(&e.job, c.at)
-	if end.IsZero() {
+	if len(c.claims) == 0 {
 		return nil
 	}
-	gap := func(_ int, cl claim) bool { return cl.beginsAfter(end) }
+	end, likely := c.endOf(&e.job, c.at), c.likelyEnd(&e.job, c.at)
+	gap := func(_ int, cl claim) bool { return cl.beginsAfter(end, likely) }
 	if !slices.ContainsFunc(c.claims, func(cl claim) bool { return gap(0, cl) }) {
 		return nil
 	}

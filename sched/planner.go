@@ -28,6 +28,7 @@ type Planner struct {
 	waiting int                          // how many jobs wait
 	live    map[string]map[string]*entry // by node, then by job
 	ranks   [4]int                       // how many live jobs there are of each priority
+	spared  int                          // how many live jobs were preempted so often that they are left alone
 	leaving map[string]*entry            // live jobs that were asked to stop, by id
 	elastic map[string]*entry            // live jobs that may have more or fewer nodes, by id
 	running map[string]int               // the members that hold seats, counted by array
@@ -54,6 +55,8 @@ type Planner struct {
 	ready   int // of the fleet's GPUs, those of Ready nodes, when its facts were readyAt
 	readyAt uint64
 
+	standings standings // where the policy ranks anew
+
 	kept   map[string]nexus.Reservation // as last told
 	moved  int                          // jobs, to make room for others
 	claims []claim                      // of the last step
@@ -61,14 +64,20 @@ type Planner struct {
 
 // entry is a job with what is worked out from it once.
 type entry struct {
-	job   nexus.Job
-	form  *form
-	key   time.Duration // its place in line, within its priority: less goes first
-	work  int64         // GPU-seconds that it is expected to take, while it waits
-	holds bool          // seats are kept for it
-	gone  bool          // it was replaced by how it stands now, or is over
-	told  nexus.Reason  // while it waits; Code is empty before the first
-	ahead int           // how many claims there were when its turn came
+	job    nexus.Job
+	form   *form
+	key    time.Duration // its place in line, within its priority: less goes first
+	work   int64         // GPU-seconds that it is expected to take, while it waits
+	holds  bool          // seats are kept for it
+	gone   bool          // it was replaced by how it stands now, or is over
+	spared bool          // it lives and was preempted so often that it is left alone
+	told   nexus.Reason  // while it waits; Code is empty before the first
+	ahead  int           // how many claims there were when its turn came
+
+	whole   time.Duration // how long it will run in total, where the policy is an oracle
+	slots   []int         // where its seats are, when the fleet was slotsAt
+	slotsAt uint64
+	passed  bool // it runs and has to go, as was just found out
 
 	queue int        // its queue's position in the tree; -1: there is none
 	spent amounts    // what it counts for while it lives; nil: nothing
@@ -142,7 +151,7 @@ func (p *Planner) Step(d nexus.Delta, at time.Time) nexus.Plan {
 			}
 			e := line[i].entry
 			switch {
-			case c.notYet(e), c.admit(e), c.place(e), c.shrink(e), c.yield(e), c.turn(e), c.reclaim(e), c.move(e):
+			case c.notYet(e), c.admit(e), c.place(e), c.shrink(e), c.yield(e), c.turn(e), c.reclaim(e), c.move(e), c.ripen(e, c.roomByAny):
 				line[i].alone = c.number
 			case (i+1 < len(line) || p.explains || len(p.elastic) > 0) && c.claim(e): // a claim of the last stands in nobody's way
 				line[i].alone = c.number
@@ -267,9 +276,9 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 func (p *Planner) forget() {
 	p.jobs, p.forms, p.queues = map[string]*entry{}, map[shape]*form{}, map[string]nexus.Queue{}
 	p.live, p.leaving, p.taken = map[string]map[string]*entry{}, map[string]*entry{}, map[string]nexus.Job{}
-	p.elastic = map[string]*entry{}
+	p.elastic, p.standings = map[string]*entry{}, standings{}
 	p.running = map[string]int{}
-	p.line, p.waiting, p.claims, p.ranks = line{}, 0, nil, [4]int{}
+	p.line, p.waiting, p.claims, p.ranks, p.spared = line{}, 0, nil, [4]int{}, 0
 	p.now, p.later = ledger.New(), ledger.New()
 	p.index = newIndex(p.now, p.scorer)
 	p.facts++
@@ -277,22 +286,6 @@ func (p *Planner) forget() {
 	p.turns, p.use, p.lines, p.linesAt = nil, nil, nil, 0
 	p.history, p.outlook, p.backlog = nil, policy.Look(nil), 0
 	p.plant()
-}
-
-// sameHardware reports whether a node has what it had.
-func sameHardware(a, b *nexus.Node) bool {
-	return a.CPU == b.CPU && a.Memory == b.Memory && slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
-		return d.Model == e.Model && d.Memory == e.Memory && d.Reserve == e.Reserve
-	})
-}
-
-// sameMachine reports whether a node is what it was, however busy it is.
-func sameMachine(a, b *nexus.Node) bool {
-	return a.State == b.State && a.Rack == b.Rack && a.Block == b.Block && a.CPU == b.CPU && a.Memory == b.Memory &&
-		slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
-			d.Util, d.Free, d.Foreign, d.Taken = e.Util, e.Free, e.Foreign, e.Taken
-			return d == e
-		})
 }
 
 // set replaces a job by how it stands, which answers any decision about it. It returns the new entry; nil if the job
@@ -310,6 +303,10 @@ func (p *Planner) set(j nexus.Job) *entry {
 		e.told = before.told
 	}
 	p.countMember(&j, 1)
+	if p.policy.Rerank {
+		e.whole = p.whole(&e.job)
+		p.standings.comers = append(p.standings.comers, e)
+	}
 	switch {
 	case j.Phase == nexus.Pending:
 		e.key, e.work = p.keyOf(&e.job), p.outlook.Work(&e.job)
@@ -327,6 +324,7 @@ func (p *Planner) set(j nexus.Job) *entry {
 		p.elastic[j.ID] = e
 	}
 	p.ranks[j.Spec.Priority-nexus.Low]++
+	p.spare(e)
 	p.now.Charge(j.ID, j.Placement.Seats)
 	p.later.Charge(j.ID, j.Placement.Seats)
 	for i := range j.Placement.Seats {
@@ -363,6 +361,7 @@ func (p *Planner) remove(id string) *entry {
 		return e
 	}
 	p.ranks[e.job.Spec.Priority-nexus.Low]--
+	p.spared -= bit(e.spared)
 	p.now.Release(id)
 	p.later.Release(id)
 	for i := range e.job.Placement.Seats {

@@ -215,7 +215,8 @@ func (w *world) held(j nexus.Job, r nexus.Reason) string {
 		return fmt.Sprintf("its queue has %d", got)
 	}
 	if r.Job != "" {
-		if ahead, ok := w.jobs[r.Job]; !ok || ahead.Phase != nexus.Pending {
+		ahead, ok := w.jobs[r.Job]
+		if grows := ahead.Stop == nexus.StopResize && ahead.StopFor == ahead.ID; !ok || ahead.Phase != nexus.Pending && !grows {
 			return "nobody of that name is ahead of it"
 		}
 		return ""
@@ -256,9 +257,17 @@ func anyQueues(t *rapid.T) []nexus.Queue {
 	}
 	parents := map[string][]string{"org": {""}, "mid": {"", "org"}, "a": {"org", "mid", ""}, "b": {"org", "mid"}, "c": {"org"}}
 	var queues []nexus.Queue
+	bounds := func(q *nexus.Queue) {
+		if n := some("min_run_time", 60); n != nil {
+			long := nexus.Duration(*n) * nexus.Duration(time.Minute)
+			q.MinRunTime = &long
+		}
+		q.MaxPreemptions = some("max_preemptions", 2)
+	}
 	for _, name := range []string{"org", "mid", "a", "b", "c"} {
 		q := nexus.Queue{Name: name, Parent: rapid.SampledFrom(parents[name]).Draw(t, "parent"), BorrowLimit: some("borrow", 4), LendLimit: some("lend", 3),
 			Weight: rapid.IntRange(0, 3).Draw(t, "weight"), Order: rapid.SampledFrom(nexus.QueueOrders()).Draw(t, "order")}
+		bounds(&q)
 		if n := some("quota", 6); n != nil {
 			q.Quota = append(q.Quota, nexus.Quota{GPUs: n})
 		}
@@ -272,6 +281,11 @@ func anyQueues(t *rapid.T) []nexus.Queue {
 		if name == "a" || name == "c" {
 			q.PerUser = nexus.PerUser{GPUs: rapid.IntRange(0, 3).Draw(t, "user gpus"), Jobs: rapid.IntRange(0, 3).Draw(t, "user jobs")}
 		}
+		queues = append(queues, q)
+	}
+	if rapid.Bool().Draw(t, "default says something") {
+		q := nexus.Queue{Name: nexus.DefaultQueue}
+		bounds(&q)
 		queues = append(queues, q)
 	}
 	return queues

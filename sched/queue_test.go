@@ -67,6 +67,13 @@ func readQueue(t testing.TB, args []string) nexus.Queue {
 			q.PerUser.Jobs = n
 		case "user_queued":
 			q.PerUser.Queued = n
+		case "min_run_time":
+			q.MinRunTime = new(nexus.Duration)
+			err = q.MinRunTime.UnmarshalText([]byte(value))
+		case "max_preemptions":
+			q.MaxPreemptions = &n
+		case "time_slicing":
+			q.TimeSlicing, err = value == "true", nil
 		case "parent":
 			q.Parent, err = value, nil
 		case "order":

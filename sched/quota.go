@@ -2,8 +2,10 @@ package sched
 
 import (
 	"slices"
+	"time"
 
 	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
 )
 
 // The resources that quotas count. A model's row counts all three again, for GPUs of that model.
@@ -27,10 +29,11 @@ type amounts []int64
 type tree struct {
 	queues  []branch // by name
 	at      map[string]int
-	models  []string // that quotas name, sorted; "" is the first and stands for all GPUs
-	slicing bool     // some queue slices time
-	plain   bool     // no queue says anything: nothing has to be counted
-	shared  bool     // turns are by share somewhere, or a queue has an order of its own
+	models  []string      // that quotas name, sorted; "" is the first and stands for all GPUs
+	slicing bool          // some queue slices time
+	longest time.Duration // minimum run time of any queue
+	plain   bool          // no queue says anything: nothing has to be counted
+	shared  bool          // turns are by share somewhere, or a queue has an order of its own
 }
 
 // branch is one queue in the tree.
@@ -38,9 +41,10 @@ type branch struct {
 	nexus.Queue
 	parent   int // -1: none
 	children []int
-	quota    amounts // what it is entitled to; [unlimited] where nobody of its cohort has a quota
-	keeps    amounts // what of that is never lent
-	most     amounts // what it may hold with all that it borrows; [unlimited] where only the cohort is a limit
+	bounds   policy.Bounds // of its jobs
+	quota    amounts       // what it is entitled to; [unlimited] where nobody of its cohort has a quota
+	keeps    amounts       // what of that is never lent
+	most     amounts       // what it may hold with all that it borrows; [unlimited] where only the cohort is a limit
 }
 
 // cells is how many cells an amount has.
@@ -81,9 +85,20 @@ func newTree(queues map[string]nexus.Queue) *tree {
 		if t.queues[i].parent < 0 {
 			t.entitle(i)
 			t.limit(i)
+			t.protect(i, policy.DefaultBounds())
 		}
 	}
 	return t
+}
+
+// protect gives a queue and those below it the bounds that they say, else those from above.
+func (t *tree) protect(i int, above policy.Bounds) {
+	b := &t.queues[i]
+	b.bounds = above.Of(&b.Queue)
+	t.longest = max(t.longest, b.bounds.MinRun)
+	for _, child := range b.children {
+		t.protect(child, b.bounds)
+	}
 }
 
 // under reports whether a queue is another or below it.

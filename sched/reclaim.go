@@ -24,11 +24,7 @@ func (c *cycle) reclaim(e *entry) bool {
 		return false
 	}
 	soon, own := c.leavingFor(e)
-	ask := e.ask
-	seats, victims := c.takeBack(e, soon)
-	if c.widen(e); ask != nil { // what it may have now is what its reason is about, not what it could have had
-		c.narrowTo(e, ask)
-	}
+	seats, victims := c.roomByLent(e, soon)
 	if seats == nil {
 		c.robbed[key] = true
 		return false
@@ -157,7 +153,7 @@ func (t *taking) candidates() []*entry {
 			seen[id] = true
 			_, undecided := t.taken[id]
 			undecided = undecided && !t.bars.fresh[id]
-			if v.job.Phase != nexus.Stopping && t.later.Held(id) != nil && !undecided && t.legal(v) {
+			if v.job.Phase != nexus.Stopping && t.later.Held(id) != nil && !undecided && t.exposed(t.e, v) && t.legal(v) {
 				list = append(list, v)
 			}
 		}

@@ -230,6 +230,16 @@ func (c *cycle) countMore(e *entry, more []nexus.Seat) {
 	}
 }
 
+// growsIn is the first job of a queue, or of those below it, for which more is kept; empty: there is none.
+func (c *cycle) growsIn(queue int) string {
+	for _, r := range c.back {
+		if e := c.jobs[r.Job]; e != nil && c.tree.under(e.queue, queue) {
+			return r.Job
+		}
+	}
+	return ""
+}
+
 // settled reports whether a live job runs and nothing was decided about it that has not been answered.
 func (c *cycle) settled(v *entry) bool {
 	_, undecided := c.taken[v.job.ID]

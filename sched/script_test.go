@@ -88,6 +88,8 @@ func (w *world) do(t *testing.T, words []string) string {
 		w.use = append(w.use, readUse(t, w.at, args))
 	case "submit":
 		w.setJob(readJob(t, w, args))
+	case "ended": // before the story begins: "ended 20 1h" is 20 jobs that ran for an hour
+		w.history = readRuns(t, w.at, args)
 	case "finish", "cancelled":
 		w.removeJob(args[0])
 	case "fail": // and try again after a while
@@ -280,4 +282,17 @@ func repeat(value string, n int) string {
 		return value
 	}
 	return strings.TrimSuffix(strings.Repeat(value+",", n), ",")
+}
+
+// readRuns reads how many jobs have ended and how long each of them ran.
+func readRuns(t *testing.T, at time.Time, args []string) *nexus.History {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	each, err := time.ParseDuration(args[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runs(at, n, each)
 }

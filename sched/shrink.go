@@ -97,10 +97,11 @@ func (c *cycle) shrinkable(e *entry) []*smaller {
 		if len(v.job.Placement.Seats) <= gang(&v.job.Spec).Min || !c.settled(v) || c.stays[v.job.ID] != nil || c.bars.fresh[v.job.ID] {
 			continue
 		}
-		if !policy.MayShrink(&e.job, &v.job, c.at) {
-			if ripe := policy.RipeAt(&v.job); ripe.After(c.at) && policy.MayShrink(&e.job, &v.job, ripe) {
-				c.wakeAt(ripe)
-			}
+		switch at := c.boundsOf(v).ShrinksAt(&e.job, &v.job); {
+		case at.IsZero():
+			continue
+		case at.After(c.at):
+			c.wakeAt(at)
 			continue
 		}
 		if c.unprotected(e, v) {

@@ -30,6 +30,7 @@ func (p *Planner) plantAs(t *tree) {
 	for _, e := range p.jobs {
 		e.spent = nil
 		p.spend(e)
+		p.spare(e)
 	}
 }
 

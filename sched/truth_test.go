@@ -10,6 +10,9 @@ import (
 
 // lie says what is untrue about a reason; empty if it is true. It looks at the fleet with its own eyes.
 func (w *world) lie(j nexus.Job, r nexus.Reason) string {
+	if lie := w.yieldLie(j, r); lie != "" {
+		return lie
+	}
 	if r.Code != nexus.WaitQuota && r.Queue != "" && r.Model != "" { // it is about the models that there is quota for
 		j.Spec.Resources.GPUModel = strings.Split(r.Model, ", ")
 	}

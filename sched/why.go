@@ -37,7 +37,7 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 	}
 	for _, h := range plan.Hold {
 		x.reasons[h.Job] = h.Reason
-		x.expected[h.Job] = within(h.Start, h.Reason)
+		x.expected[h.Job] = within(h.Start, x.latest(h.Reason))
 	}
 	for _, cl := range planner.claims {
 		x.starts[cl.entry.job.ID] = cl.start
@@ -100,16 +100,34 @@ func (x *Explainer) Brief(job string) (nexus.Why, error) {
 	return w, nil
 }
 
-// named puts the name of the job that stands in the way beside its id.
+// latest is when a job starts at the latest, as far as its reason tells: at the date that it promises, or when who is asked
+// for his seats then has had the time to save; zero: nobody knows.
+func (x *Explainer) latest(r nexus.Reason) time.Time {
+	if r.From.IsZero() {
+		return r.Until
+	}
+	if v := x.jobs[r.Yields]; v.Spec.Checkpoint != nil {
+		return r.From.Add(time.Duration(v.Spec.Checkpoint.Grace))
+	}
+	return r.From
+}
+
+// named puts the names of the jobs that a reason tells of beside their ids.
 func (x *Explainer) named(j *nexus.Job, r nexus.Reason) nexus.Reason {
+	r.Yields = x.nameOf(r.Yields)
 	for _, d := range j.After {
 		if r.Code == nexus.WaitAfter && d.Job == r.Job && d.Name != "" {
 			r.Job = fmt.Sprintf("%s (%s)", d.Name, d.Job)
 			return r
 		}
 	}
-	if other := x.jobs[r.Job]; other != nil && other.Spec.Name != "" {
-		r.Job = fmt.Sprintf("%s (%s)", other.Spec.Name, other.ID)
-	}
+	r.Job = x.nameOf(r.Job)
 	return r
+}
+
+func (x *Explainer) nameOf(id string) string {
+	if j := x.jobs[id]; j != nil && j.Spec.Name != "" {
+		return fmt.Sprintf("%s (%s)", j.Spec.Name, id)
+	}
+	return id
 }

@@ -133,15 +133,15 @@ func (c *cycle) victims(e *entry) []*entry {
 	if !c.anyBelow(e.job.Spec.Priority) {
 		return nil
 	}
-	cheapFirst := func(a, b *entry) int { return policy.CompareVictims(&a.job, &b.job, c.at) }
+	cheapFirst := func(a, b *entry) int { return cmp.Or(c.compareRipe(a, b), policy.CompareVictims(&a.job, &b.job, c.at)) }
 	return c.clear(e, clearing{
 		soon: true,
-		may:  func(v *entry) bool { return c.remains(v) && c.mayEvict(e, v) },
+		may:  func(v *entry) bool { return c.remains(v) && c.mayEvict(e, v) && c.exposed(e, v) },
 		orders: []func(a, b *entry) int{cheapFirst, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(a.job.Spec.Priority, b.job.Spec.Priority), cmp.Compare(size(b), size(a)), cheapFirst(a, b))
 		}},
 		compare: func(a, b []*entry) int {
-			return policy.PriceOf(c.running(a), c.at).Compare(policy.PriceOf(c.running(b), c.at))
+			return cmp.Or(c.compareRipest(a, b), policy.PriceOf(c.running(a), c.at).Compare(policy.PriceOf(c.running(b), c.at)))
 		},
 	})
 }

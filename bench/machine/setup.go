@@ -27,9 +27,10 @@ func Root() (string, error) {
 	}
 }
 
-// Setup installs what `make test` would, the peers among it. What it says goes to log.
-func Setup(ctx context.Context, root string, log io.Writer) error {
-	cmd := exec.CommandContext(ctx, "sh", "scripts/setup.sh")
+// Setup installs what `make test` would, and the named packages, which only this benchmark needs. What it says goes to
+// log.
+func Setup(ctx context.Context, root string, log io.Writer, packages ...string) error {
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"scripts/setup.sh"}, packages...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, log, log
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("installing the peers with scripts/setup.sh: %w", err)

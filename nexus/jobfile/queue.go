@@ -16,6 +16,9 @@ import (
 
 const smallestQueue = `a small queue is: {name: research, quota: [{gpus: 8}]}`
 
+// maxPreemptions is as good as no limit.
+const maxPreemptions = 1_000_000
+
 // maxWeight bounds weights, so that shares stay exact.
 const maxWeight = 1000
 
@@ -103,6 +106,9 @@ func (d *document) checkQueue(q *nexus.Queue) {
 		d.refuse(d.given[limit.field] != nil && (limit.n < 1 || !isCount(limit.n)), limit.field, fmt.Sprintf("%d is no limit", limit.n), "leave it out for no limit")
 	}
 	d.refuse(d.given["max_duration_default"] != nil && q.MaxDurationDefault <= 0, "max_duration_default", "is 0, which no job can keep", "leave it out for no limit")
+	d.refuse(deref(q.MinRunTime) < 0, "min_run_time", "is less than nothing", "0 lets jobs be stopped at any time")
+	most := deref(q.MaxPreemptions)
+	d.refuse(most < 0 || most > maxPreemptions, "max_preemptions", fmt.Sprintf("%d is not from 0 to %d", most, maxPreemptions), "leave it out for what the parent says, else 16")
 	for i, user := range q.Users {
 		at := fmt.Sprintf("users[%d]", i)
 		d.refuse(strings.TrimSpace(user) == "" || len(user) > 255 || !isPrintable(user), at, quote(user)+" is no user", "")
@@ -144,11 +150,11 @@ func queueNotices(q *nexus.Queue) (list []Notice) {
 // isCount reports whether n is a number that GPUs of a fleet can be counted by.
 func isCount(n int) bool { return n >= 0 && n <= maxPerNode*maxNodes }
 
-func deref(n *int) int {
-	if n == nil {
-		return 0
+func deref[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
 	}
-	return *n
+	return value
 }
 
 // RenderQueue writes a queue as YAML, what is not said left out. ParseQueues reads the same queue back.
@@ -165,6 +171,8 @@ func RenderQueue(q nexus.Queue) []byte {
 	p.said(0, "weight", q.Weight != 0, fmt.Sprint(q.Weight))
 	p.said(0, "order", q.Order != "", string(q.Order))
 	p.said(0, "time_slicing", q.TimeSlicing, "true")
+	p.said(0, "min_run_time", q.MinRunTime != nil, deref(q.MinRunTime).String())
+	p.said(0, "max_preemptions", q.MaxPreemptions != nil, fmt.Sprint(deref(q.MaxPreemptions)))
 	p.said(0, "scale_up", q.ScaleUp, "true")
 	if u := q.PerUser; u != (nexus.PerUser{}) {
 		p.field(0, "per_user", "")

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -63,7 +64,7 @@ func text(v any) string {
 // Every mistake is told at once, with its place and what was meant.
 func TestQueuesAreRefused(t *testing.T) {
 	_, _, err := jobfile.ParseQueues([]byte("name: Big Team\nqouta: [{gpus: 8}]\n---\nname: b\nparent: b\nquota: [{gpu: 8}, {gpus: -1}, {gpus: 2}]\n"+
-		"order: fiar\nweight: 0\nborrow_limit: lots\nper_user: {jobs: 0}\n---\nname: b\nresources: 3\n"), "q.yaml")
+		"order: fiar\nweight: 0\nborrow_limit: lots\nmin_run_time: soon\nmax_preemptions: -1\nper_user: {jobs: 0}\n---\nname: b\nresources: 3\n"), "q.yaml")
 	got := jobfile.Explain("q.yaml", err)
 	want := `error: q.yaml:1:7: name: "Big Team" is no name
 hint: use a-z, 0-9, and - _ . inside, at most 63 characters
@@ -82,12 +83,15 @@ error: q.yaml:7:8: order: "fiar" is none of priority, fifo, fair, shortest
 hint: did you mean fair?
 error: q.yaml:8:9: weight: 0 is not from 1 to 1000
 error: q.yaml:9:15: borrow_limit: "lots" is not a whole number
-error: q.yaml:10:18: per_user.jobs: 0 is no limit
+error: q.yaml:10:15: min_run_time: "soon" is not a length of time such as 90s, 15m, 24h or 7d
+error: q.yaml:11:18: max_preemptions: -1 is not from 0 to 1000000
+hint: leave it out for what the parent says, else 16
+error: q.yaml:12:18: per_user.jobs: 0 is no limit
 hint: leave it out for no limit
-error: q.yaml:12:7: name: "b" is there twice
+error: q.yaml:14:7: name: "b" is there twice
 hint: give each queue one document
-error: q.yaml:13:1: unknown field "resources"
-hint: it takes name, parent, quota, borrow_limit, lend_limit, weight, order, time_slicing, scale_up, per_user, max_duration_default, price_per_gpu_hour, users
+error: q.yaml:15:1: unknown field "resources"
+hint: it takes name, parent, quota, borrow_limit, lend_limit, weight, order, time_slicing, min_run_time, max_preemptions, scale_up, per_user, max_duration_default, price_per_gpu_hour, users
 `
 	if got != want {
 		t.Errorf("got:\n%s", got)
@@ -112,8 +116,12 @@ func TestQueuesReadBack(t *testing.T) {
 		}
 		q := nexus.Queue{Name: rapid.StringMatching(`[a-z][a-z0-9]{0,9}`).Draw(t, "name"), BorrowLimit: number("borrow"), LendLimit: number("lend"),
 			Weight: rapid.IntRange(1, 1000).Draw(t, "weight"), Order: rapid.SampledFrom(nexus.QueueOrders()).Draw(t, "order"),
-			TimeSlicing: rapid.Bool().Draw(t, "slicing"), PerUser: nexus.PerUser{Jobs: rapid.IntRange(0, 9).Draw(t, "jobs")},
+			TimeSlicing: rapid.Bool().Draw(t, "slicing"), MaxPreemptions: number("preemptions"), PerUser: nexus.PerUser{Jobs: rapid.IntRange(0, 9).Draw(t, "jobs")},
 			PricePerGPUHour: nexus.Money(rapid.IntRange(0, 1e6).Draw(t, "price")), Users: []string{rapid.StringMatching(`[ -~]{1,9}x`).Draw(t, "user")}}
+		if n := number("seconds"); n != nil {
+			least := nexus.Duration(*n) * nexus.Duration(time.Second)
+			q.MinRunTime = &least
+		}
 		cpu := nexus.CPU(rapid.IntRange(0, 1e6).Draw(t, "cpu"))
 		q.Quota = []nexus.Quota{{GPUs: number("gpus"), CPU: &cpu}, {GPUModel: "NVIDIA " + rapid.StringMatching(`[A-Z0-9]{1,9}`).Draw(t, "model"), CPU: &cpu}}
 		data, err := json.Marshal(q)

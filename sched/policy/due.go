@@ -41,8 +41,8 @@ func (o *Outlook) Due(j *nexus.Job) time.Time {
 	return j.Submitted.Add(seconds(min(stretch*o.Work(j), int64(o.Patience/time.Second))))
 }
 
-// Overdue reports whether a job has waited out its patience at an instant. A blocked job that has is owed a claim: before that the
-// chance that a hole opens for it is better than holding GPUs idle. It is asked of blocked jobs in the order of the line,
+// Overdue reports whether a job has waited out its patience at an instant. A blocked job that has is owed a claim: before that, if it is not
+// the first, the chance that a hole opens for it is better than holding GPUs idle. It is asked of blocked jobs in the order of the line,
 // and [Outlook.OverdueAt] is when to wake for one.
 func (o *Outlook) Overdue(j *nexus.Job, at time.Time) bool { return !at.Before(o.OverdueAt(j)) }
 

@@ -12,7 +12,7 @@ import (
 type Ahead struct {
 	// Work is what those ahead of it in line are expected to take, and it itself, in GPU-seconds: the sum of [Outlook.Work].
 	Work int64
-	// GPUs is how many the jobs of the line share: those of nodes that are ready.
+	// GPUs is how many the jobs of the line share: those of nodes that are ready, or that a limit lets them have.
 	GPUs int
 	// Head is how long the first in line of those who ask for as many GPUs has waited so far; 0: there is none.
 	Head time.Duration

@@ -10,6 +10,9 @@ import (
 // ErrClosed is what collectives return after [Group.Close].
 var ErrClosed = errors.New("the group is closed")
 
+// errLeft is what the memory of a rank says that has closed its group. Why, its control connections may tell.
+var errLeft = errors.New("left the group")
+
 // PeerError says that the group is broken and which rank broke it. Every rank gets the same one.
 type PeerError struct {
 	Rank   int    // the rank to blame

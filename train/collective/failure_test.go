@@ -180,7 +180,7 @@ type crowded struct {
 func (c crowded) Set(ctx context.Context, key string, value []byte) error {
 	if strings.Contains(key, "address/") {
 		for _, say := range []string{"", "GET / HTTP/1.1\r\nHost: me\r\n\r\n" + strings.Repeat("x", 4096)} {
-			conn, err := net.Dial("tcp", string(value))
+			conn, err := net.Dial("tcp", strings.Fields(string(value))[0])
 			if err != nil {
 				return err
 			}

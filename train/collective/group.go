@@ -3,6 +3,7 @@ package collective
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,10 +14,14 @@ import (
 type Group struct {
 	rank, size int
 	timeout    time.Duration
-	links      []*link // to the neighbours, in rising order of rank
-	next, prev *link   // in the ring
-	parent     *link   // in the tree; nil at rank 0
-	children   []*link
+	links      []*link // in rising order of rank
+	hosts      [][]int // the ranks of each
+	spots      []spot  // where each rank is in hosts
+	all, heads circle  // over TCP: every rank, and the first of each host
+	local      *local  // the ranks of this host; nil where there is nobody to share memory with
+	shared     bool    // memory is used: every rank has reached what it needs
+	offered    offered
+	log        *slog.Logger
 
 	turn    sync.Mutex // held by the running collective
 	state   sync.Mutex // guards the next three, which only the holder of turn writes
@@ -24,6 +29,7 @@ type Group struct {
 	limit   time.Duration
 	running bool
 	timer   *time.Timer // goes off when the running collective is overdue
+	armed   bool        // the timer runs
 	scratch []byte
 	message []byte // header and payload of small messages
 	work    []byte // of reduce-scatter, kept for the next
@@ -74,10 +80,21 @@ func (g *Group) begin(h header, limit time.Duration) error {
 	g.state.Lock()
 	g.current, g.limit, g.running = h, limit, true
 	g.state.Unlock()
-	if g.size > 1 {
-		g.timer.Reset(limit)
+	if !g.alone() {
+		g.arm()
 	}
 	return nil
+}
+
+// alone reports whether nobody outside this host takes part. Then only who sleeps needs the timer.
+func (g *Group) alone() bool { return g.size == 1 || g.shared && g.heads.size() == 1 }
+
+// arm starts the time limit of the running collective.
+func (g *Group) arm() {
+	if !g.armed {
+		g.armed = true
+		g.timer.Reset(g.limit)
+	}
 }
 
 func (g *Group) usable() error {
@@ -90,7 +107,8 @@ func (g *Group) usable() error {
 // end gives the group back and says which collective an error belongs to.
 func (g *Group) end(err error) error {
 	defer g.turn.Unlock()
-	if g.size > 1 {
+	if g.armed {
+		g.armed = false
 		g.timer.Stop()
 	}
 	g.state.Lock()
@@ -128,7 +146,7 @@ func (g *Group) blame(broken *linkError) error {
 		return ErrClosed
 	case <-wait.C:
 		reason := "died: " + broken.err.Error()
-		if g.linkTo(broken.peer).left.Load() {
+		if l := g.linkTo(broken.peer); errors.Is(broken.err, errLeft) || l != nil && l.left.Load() {
 			reason = "left the group"
 		}
 		g.fail(verdict{Kind: verdictPeer, Rank: broken.peer, Reason: reason}, nil)
@@ -159,6 +177,9 @@ func (g *Group) fail(v verdict, from *link) {
 	for _, l := range g.links {
 		l.data.SetDeadline(time.Unix(1, 0))
 	}
+	if g.local != nil {
+		g.local.ring()
+	}
 }
 
 // Close leaves the group: peers that still wait for this rank get an error that says so. It is safe to call twice.
@@ -174,12 +195,24 @@ func (g *Group) Close() error {
 	if g.verdict.Load() != nil {
 		<-g.broken // the neighbours have been told
 	}
+	if g.local != nil {
+		g.local.leave()
+	}
 	for _, l := range g.links {
 		l.tell(message{Bye: true})
 		l.close()
 	}
 	close(g.closed)
+	if g.local != nil {
+		g.local.ring()
+	}
 	g.owned.Wait()
+	if g.local != nil {
+		g.turn.Lock() // a collective that still runs ends first
+		defer g.turn.Unlock()
+		g.local.close()
+	}
+	g.withdraw()
 	return nil
 }
 
@@ -196,13 +229,11 @@ func (g *Group) linkTo(rank int) *link {
 func (g *Group) start() {
 	g.broken, g.closed = make(chan struct{}), make(chan struct{})
 	g.news.routes = make(map[inquiry]*link)
-	g.next, g.prev = g.linkTo((g.rank+1)%g.size), g.linkTo((g.rank+g.size-1)%g.size)
-	if g.rank > 0 {
-		g.parent = g.linkTo(parent(g.rank))
+	everyone := make([]int, g.size)
+	for rank := range everyone {
+		everyone[rank] = rank
 	}
-	for _, child := range children(g.rank, g.size) {
-		g.children = append(g.children, g.linkTo(child))
-	}
+	g.all, g.heads = g.circleOf(everyone), g.circleOf(headsOf(g.hosts))
 	g.scratch = aligned(scratchSize)
 	g.message = make([]byte, headerSize+treeLimit)
 	g.stream = newStream(g)

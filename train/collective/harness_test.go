@@ -43,15 +43,45 @@ func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
 	}
 }
 
-// together joins a group of size ranks, all in this process over real sockets.
+// together joins a group of size ranks, all in this process, over shared memory where that is built.
 func together(t testing.TB, size int, timeout time.Duration) []*Group {
+	t.Helper()
+	return spread(t, layout{}, size, timeout)
+}
+
+// layout is how ranks are spread over hosts: so many in a row on each; 0 is all on one, and 1 is TCP alone.
+type layout struct{ each int }
+
+func (l layout) String() string {
+	switch l.each {
+	case 0:
+		return "memory"
+	case 1:
+		return "TCP"
+	}
+	return fmt.Sprintf("%d on each host", l.each)
+}
+
+func layouts() []layout { return []layout{{0}, {1}, {2}, {3}} }
+
+// at makes one process look like several hosts.
+func (l layout) at(rank int) func(*seat) {
+	return func(s *seat) {
+		if l.each > 0 && s.host != "" {
+			s.host += fmt.Sprintf("-%d", rank/l.each)
+		}
+	}
+}
+
+// spread joins a group whose ranks are spread over imagined hosts.
+func spread(t testing.TB, l layout, size int, timeout time.Duration) []*Group {
 	t.Helper()
 	store := newMemory()
 	groups := make([]*Group, size)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	errs := everyRank(size, func(rank int) (err error) {
-		groups[rank], err = Join(ctx, Config{Rank: rank, Size: size, Store: store, Timeout: timeout})
+		groups[rank], err = Join(ctx, Config{Rank: rank, Size: size, Store: store, Timeout: timeout, TCP: l.each == 1, seated: l.at(rank)})
 		return err
 	})
 	for rank, err := range errs {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
@@ -26,8 +27,14 @@ type Config struct {
 	Prefix     string // of the keys in the store; no two groups on one store may share it
 	// Host is the address that the others reach this rank at. Default 127.0.0.1: all ranks on this machine.
 	Host string
+	// TCP keeps the ranks of one host from sharing memory.
+	TCP bool
+	// Log is told, once for each host, when ranks that could share memory do not. Default: nobody is.
+	Log *slog.Logger
 	// Timeout bounds each collective. Default 10 minutes: it must outlast the slowest rank's longest pause.
 	Timeout time.Duration
+
+	seated func(*seat) // tests: changes what this rank says about itself
 }
 
 const defaultTimeout = 10 * time.Minute
@@ -47,7 +54,10 @@ func Join(ctx context.Context, c Config) (*Group, error) {
 	if c.Host == "" {
 		c.Host = "127.0.0.1"
 	}
-	g := &Group{rank: c.Rank, size: c.Size, timeout: c.Timeout}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Group{rank: c.Rank, size: c.Size, timeout: c.Timeout, log: c.Log}
 	if err := g.connect(ctx, c); err != nil {
 		g.drop()
 		return nil, g.joinError(c, err)
@@ -72,6 +82,10 @@ func (g *Group) assemble(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = max(time.Until(deadline), time.Millisecond)
 	}
+	if err := g.share(limit); err != nil {
+		return err
+	}
+	// Last, since a rank that is through it may fail at once, and the others' joining should not fail for that.
 	return g.Barrier(limit)
 }
 
@@ -89,13 +103,17 @@ func (g *Group) connect(ctx context.Context, c Config) error {
 		return err
 	}
 	defer listener.Close()
-	if err := c.Store.Set(ctx, c.addressKey(c.Rank), []byte(listener.Addr().String())); err != nil {
-		return fmt.Errorf("telling the store where rank %d listens: %w", c.Rank, err)
+	mine := seat{address: listener.Addr().String()}
+	g.offer(c, &mine)
+	seats, err := exchange(ctx, c, mine)
+	if err != nil {
+		return err
 	}
 	key, err := c.key(ctx)
 	if err != nil {
 		return fmt.Errorf("getting the group's token from rank 0: %w", err)
 	}
+	g.hosts = g.arrange(seats)
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -107,7 +125,7 @@ func (g *Group) connect(ctx context.Context, c Config) error {
 	defer cancel()
 
 	await := 0
-	for _, peer := range neighbours(g.rank, g.size) {
+	for _, peer := range peers(g.rank, g.size, g.hosts) {
 		g.links = append(g.links, &link{peer: peer})
 		if peer > g.rank {
 			await += 2
@@ -117,7 +135,7 @@ func (g *Group) connect(ctx context.Context, c Config) error {
 		if l.peer > g.rank {
 			continue
 		}
-		if err := g.dial(ctx, c, key, l); err != nil {
+		if err := g.dial(ctx, seats[l.peer].address, key, l); err != nil {
 			return fmt.Errorf("reaching rank %d: %w", l.peer, err)
 		}
 	}
@@ -137,13 +155,9 @@ func (g *Group) connect(ctx context.Context, c Config) error {
 }
 
 // dial makes both connections of a link.
-func (g *Group) dial(ctx context.Context, c Config, key []byte, l *link) error {
-	address, err := c.Store.Get(ctx, c.addressKey(l.peer))
-	if err != nil {
-		return err
-	}
+func (g *Group) dial(ctx context.Context, address string, key []byte, l *link) error {
 	for _, which := range []line{lineData, lineControl} {
-		conn, err := knock(ctx, string(address), key, caller{Rank: g.rank, Peer: l.peer, Size: g.size, Line: which})
+		conn, err := knock(ctx, address, key, caller{Rank: g.rank, Peer: l.peer, Size: g.size, Line: which})
 		if err != nil {
 			return err
 		}
@@ -181,6 +195,10 @@ func (g *Group) drop() {
 			}
 		}
 	}
+	if g.local != nil {
+		g.local.close()
+	}
+	g.withdraw()
 }
 
 // key returns the group's secret, which rank 0 draws.

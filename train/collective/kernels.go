@@ -61,9 +61,9 @@ func elemOf[T Element]() elem {
 	return elemByte
 }
 
-// fold is the arithmetic of one reduction: dst = dst op src, and what is done once at the end.
+// fold is the arithmetic of one reduction: dst = a op b, where dst may be a or b, and what is done once at the end.
 type fold struct {
-	into   func(dst, src []byte)
+	into   func(dst, a, b []byte)
 	divide func(dst []byte, by int) // nil: nothing
 }
 
@@ -71,17 +71,17 @@ type fold struct {
 func foldOf(e elem, op Op) fold {
 	switch {
 	case op == Min && e == elemFloat32:
-		return fold{into: minInto[float32]}
+		return fold{into: least[float32]}
 	case op == Min:
-		return fold{into: minInto[float64]}
+		return fold{into: least[float64]}
 	case op == Max && e == elemFloat32:
-		return fold{into: maxInto[float32]}
+		return fold{into: most[float32]}
 	case op == Max:
-		return fold{into: maxInto[float64]}
+		return fold{into: most[float64]}
 	}
-	f := fold{into: addInto[float64]}
+	f := fold{into: addFloat64}
 	if e == elemFloat32 {
-		f.into = addInto[float32]
+		f.into = addFloat32
 	}
 	if op == Mean && e == elemFloat32 {
 		f.divide = divide[float32]
@@ -91,38 +91,39 @@ func foldOf(e elem, op Op) fold {
 	return f
 }
 
-func addInto[T Float](dst, src []byte) {
-	d, s := floatsOf[T](dst), floatsOf[T](src)
-	s = s[:len(d)]
-	for len(d) >= 8 && len(s) >= 8 { // unrolled: the compiler drops the bounds checks, twice as fast
-		d[0] += s[0]
-		d[1] += s[1]
-		d[2] += s[2]
-		d[3] += s[3]
-		d[4] += s[4]
-		d[5] += s[5]
-		d[6] += s[6]
-		d[7] += s[7]
-		d, s = d[8:], s[8:]
+// add is the sum in plain Go. The vectors of addFloat32 and addFloat64, where they are built, give the same bits.
+func add[T Float](dst, a, b []byte) {
+	d, x, y := floatsOf[T](dst), floatsOf[T](a), floatsOf[T](b)
+	x, y = x[:len(d)], y[:len(d)]
+	for len(d) >= 8 && len(x) >= 8 && len(y) >= 8 { // unrolled: the compiler drops the bounds checks, twice as fast
+		d[0] = x[0] + y[0]
+		d[1] = x[1] + y[1]
+		d[2] = x[2] + y[2]
+		d[3] = x[3] + y[3]
+		d[4] = x[4] + y[4]
+		d[5] = x[5] + y[5]
+		d[6] = x[6] + y[6]
+		d[7] = x[7] + y[7]
+		d, x, y = d[8:], x[8:], y[8:]
 	}
 	for i := range d {
-		d[i] += s[i]
-	}
-}
-
-func minInto[T Float](dst, src []byte) {
-	d, s := floatsOf[T](dst), floatsOf[T](src)
-	s = s[:len(d)]
-	for i := range d {
-		d[i] = min(d[i], s[i])
+		d[i] = x[i] + y[i]
 	}
 }
 
-func maxInto[T Float](dst, src []byte) {
-	d, s := floatsOf[T](dst), floatsOf[T](src)
-	s = s[:len(d)]
+func least[T Float](dst, a, b []byte) {
+	d, x, y := floatsOf[T](dst), floatsOf[T](a), floatsOf[T](b)
+	x, y = x[:len(d)], y[:len(d)]
 	for i := range d {
-		d[i] = max(d[i], s[i])
+		d[i] = min(x[i], y[i])
+	}
+}
+
+func most[T Float](dst, a, b []byte) {
+	d, x, y := floatsOf[T](dst), floatsOf[T](a), floatsOf[T](b)
+	x, y = x[:len(d)], y[:len(d)]
+	for i := range d {
+		d[i] = max(x[i], y[i])
 	}
 }
 

@@ -133,15 +133,21 @@ func (g *Group) expect(l *link) error {
 	return g.same(l, l.head[:])
 }
 
-// same compares a peer's header with ours. Ranks that disagree are a bug in the program, told on every rank.
+// same compares a peer's header with ours.
 func (g *Group) same(l *link, head []byte) error {
-	theirs, ok := parseHeader(head)
-	if ok && theirs == g.current {
+	if theirs, ok := parseHeader(head); ok && theirs == g.current {
 		return nil
 	}
-	v := mismatch(g.rank, g.current.String(), l.peer, theirs.String())
+	return g.differs(l.peer, head)
+}
+
+// differs breaks the group over a header that is not ours. Ranks that disagree are a bug in the program, told on every
+// rank.
+func (g *Group) differs(peer int, head []byte) error {
+	theirs, ok := parseHeader(head)
+	v := mismatch(g.rank, g.current.String(), peer, theirs.String())
 	if !ok {
-		v.Reason = fmt.Sprintf("rank %d sent no header to rank %d", l.peer, g.rank)
+		v.Reason = fmt.Sprintf("rank %d sent no header to rank %d", peer, g.rank)
 	}
 	g.fail(v, nil)
 	<-g.broken

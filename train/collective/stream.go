@@ -20,14 +20,15 @@ type stream struct {
 
 // lap is one trip around the ring over a buffer of size parts.
 type lap struct {
-	head  header
-	buf   []byte
-	unit  int // bytes per element
-	size  int // ranks
-	first int // the part that this rank sends first
-	folds int // parts that are folded on arrival; the others replace what was there
-	steps int // parts received, as many as sent
-	fold  fold
+	circle *circle
+	head   header
+	buf    []byte
+	unit   int // bytes per element
+	size   int // places
+	first  int // the part that this rank sends first
+	folds  int // parts that are folded on arrival; the others replace what was there
+	steps  int // parts received, as many as sent
+	fold   fold
 }
 
 // part returns the bytes of the k-th part that is sent; the k-th received is the k+1-th sent.
@@ -94,7 +95,7 @@ func (s *stream) send() error {
 				continue
 			}
 			n := int(min(free, int64(hi-lo)))
-			if err := s.g.next.write(head, r.buf[lo:lo+n]); err != nil {
+			if err := r.circle.next.write(head, r.buf[lo:lo+n]); err != nil {
 				return err
 			}
 			head = nil
@@ -105,14 +106,14 @@ func (s *stream) send() error {
 		}
 	}
 	if head != nil { // nothing to send, yet the peer waits for the header
-		return s.g.next.write(head, nil)
+		return r.circle.next.write(head, nil)
 	}
 	return nil
 }
 
 // receive reads what the previous rank sends, folds or stores it, and lets it be sent on.
 func (s *stream) receive() error {
-	r, from := &s.lap, s.g.prev
+	r, from := &s.lap, s.lap.circle.prev
 	if err := s.g.expect(from); err != nil {
 		return err
 	}
@@ -150,7 +151,7 @@ func (s *stream) receive() error {
 func (s *stream) foldPart(dst []byte, last bool) error {
 	r, buf, have := &s.lap, s.g.scratch, 0
 	for len(dst) > 0 {
-		n, err := s.g.prev.readSome(buf[have:min(len(buf), len(dst))])
+		n, err := r.circle.prev.readSome(buf[have:min(len(buf), len(dst))])
 		if err != nil {
 			return err
 		}
@@ -159,9 +160,9 @@ func (s *stream) foldPart(dst []byte, last bool) error {
 		if whole == 0 {
 			continue
 		}
-		r.fold.into(dst[:whole], buf[:whole])
+		r.fold.into(dst[:whole], dst[:whole], buf[:whole])
 		if last && r.fold.divide != nil {
-			r.fold.divide(dst[:whole], r.size)
+			r.fold.divide(dst[:whole], s.g.size)
 		}
 		have = copy(buf, buf[whole:have])
 		dst = dst[whole:]

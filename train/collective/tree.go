@@ -3,39 +3,39 @@ package collective
 // treeLimit is the largest all-reduce that goes over the tree; measured on loopback, where the ring overtakes it.
 const treeLimit = 32 << 10
 
-// treeReduce folds buf towards rank 0: children first, nearest first, so that the order of additions is fixed.
+// treeReduce folds buf towards the circle's first place: children first, nearest first, so that the order of additions is fixed.
 // Header and payload of a small message go in one write and come in one read.
-func (g *Group) treeReduce(buf []byte, f fold) error {
-	for _, child := range g.children {
+func (g *Group) treeReduce(c *circle, buf []byte, f fold) error {
+	for _, child := range c.children {
 		frame := g.message[:headerSize+len(buf)]
 		if err := g.readFrame(child, frame); err != nil {
 			return err
 		}
 		if len(buf) > 0 {
-			f.into(buf, frame[headerSize:])
+			f.into(buf, buf, frame[headerSize:])
 		}
 	}
-	if g.parent == nil {
+	if c.parent == nil {
 		return nil
 	}
-	return g.parent.write(nil, g.frame(buf))
+	return c.parent.write(nil, g.frame(buf))
 }
 
-// treeSpread copies rank 0's buf to all others.
-func (g *Group) treeSpread(buf []byte) error {
-	if g.parent != nil {
+// treeSpread copies the first place's buf to all others.
+func (g *Group) treeSpread(c *circle, buf []byte) error {
+	if c.parent != nil {
 		frame := g.message[:headerSize+len(buf)]
-		if err := g.readFrame(g.parent, frame); err != nil {
+		if err := g.readFrame(c.parent, frame); err != nil {
 			return err
 		}
 		copy(buf, frame[headerSize:])
 	}
-	if len(g.children) == 0 {
+	if len(c.children) == 0 {
 		return nil
 	}
 	frame := g.frame(buf)
-	for i := len(g.children) - 1; i >= 0; i-- { // the deepest subtree first
-		if err := g.children[i].write(nil, frame); err != nil {
+	for i := len(c.children) - 1; i >= 0; i-- { // the deepest subtree first
+		if err := c.children[i].write(nil, frame); err != nil {
 			return err
 		}
 	}
@@ -68,11 +68,12 @@ func (g *Group) readFrame(l *link, frame []byte) error {
 	return l.readFull(frame[have:])
 }
 
-// spread copies root's buf to all ranks along the tree's edges, in pieces that are passed on as they come.
-func (g *Group) spread(buf []byte, root int) error {
+// spread copies the buf of the place root to all others along the tree's edges, in pieces that are passed on as they
+// come.
+func (g *Group) spread(c *circle, buf []byte, root int) error {
 	var from *link
-	if g.rank != root {
-		from = g.linkTo(hop(g.rank, root, g.size))
+	if c.place != root {
+		from = g.linkTo(c.ranks[hop(c.place, root, c.size())])
 		if err := g.expect(from); err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (g *Group) spread(buf []byte, root int) error {
 				return err
 			}
 		}
-		if err := g.passOn(head, piece, from); err != nil {
+		if err := g.passOn(c, head, piece, from); err != nil {
 			return err
 		}
 		buf, head = buf[len(piece):], nil
@@ -94,16 +95,16 @@ func (g *Group) spread(buf []byte, root int) error {
 }
 
 // passOn writes a piece to every neighbour in the tree except the one it came from.
-func (g *Group) passOn(head *header, piece []byte, from *link) error {
-	for i := len(g.children) - 1; i >= 0; i-- {
-		if l := g.children[i]; l != from {
+func (g *Group) passOn(c *circle, head *header, piece []byte, from *link) error {
+	for i := len(c.children) - 1; i >= 0; i-- {
+		if l := c.children[i]; l != from {
 			if err := l.write(head, piece); err != nil {
 				return err
 			}
 		}
 	}
-	if g.parent != nil && g.parent != from {
-		return g.parent.write(head, piece)
+	if c.parent != nil && c.parent != from {
+		return c.parent.write(head, piece)
 	}
 	return nil
 }
