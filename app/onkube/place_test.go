@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"ainexus.io/cluster/clustertest"
 	"ainexus.io/cluster/kube/kubetest"
 	"ainexus.io/nexus"
-	"ainexus.io/nexus/jobfile"
 )
 
 // TestKubePromises runs the suite of promises over a real control plane whose nodes kwok plays and whose agents
@@ -97,14 +95,14 @@ func (c cluster) apply(name string, spec nexus.Spec) error {
 	if spec.NoProgress == 0 {
 		spec.NoProgress = nexus.Duration(15 * time.Minute)
 	}
-	var document strings.Builder
-	fmt.Fprintf(&document, "apiVersion: ainexus.io/v1alpha1\nkind: NexusJob\nmetadata: {name: %s}\nspec:\n", name)
-	for line := range strings.Lines(string(jobfile.Render(spec))) {
-		if !strings.HasPrefix(line, "name:") {
-			document.WriteString("  " + line)
-		}
+	spec.Name = ""
+	document, err := json.Marshal(map[string]any{
+		"apiVersion": "ainexus.io/v1alpha1", "kind": "NexusJob", "metadata": map[string]string{"name": name}, "spec": spec,
+	})
+	if err != nil {
+		return err
 	}
-	if out, err := c.plane.TryKubectl(document.String(), "apply", "--namespace="+c.space, "-f", "-"); err != nil {
+	if out, err := c.plane.TryKubectl(string(document), "apply", "--namespace="+c.space, "-f", "-"); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	return nil

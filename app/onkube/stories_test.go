@@ -104,7 +104,7 @@ func gangWaitsForStrangers(c cluster) {
 // pods a node takes), the whole attempt goes back in line, uncharged, and begins again when there is room.
 func kubeSchedulerHasTheLastWord(c cluster) {
 	c.stranger("full", c.space+"-a", 1)
-	c.job("gang", 2, 4, "  restart: {on: [exit]}")
+	c.job("gang", 2, 4, "  restart: {\"on\": [exit]}")
 	o := c.until("gang", "back in line", func(o object) bool {
 		return o.Status.Attempt >= 1 && o.Status.Phase == nexus.Pending && o.Status.Result != nil
 	})

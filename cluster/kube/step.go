@@ -19,7 +19,7 @@ import (
 //
 //	phase      Job       pods          what is done
 //	Pending    -         -             its reason for waiting is told; a request to stop ends it
-//	Starting   never     -             Service and Job are created
+//	Starting   never     -             Service and Job are created, when nothing of an earlier attempt is left
 //	Starting   there     all run       Running
 //	Starting   there     no room       Stopping (unadmit): back in line, nothing is charged
 //	Starting,  over      none alive    the attempt is concluded
@@ -38,6 +38,13 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	s, ok := p.view.look(id)
 	if !ok {
 		return 0, nil
+	}
+	for _, old := range s.stale {
+		if old.DeletionTimestamp == nil {
+			if err := p.clients.deleteAttempt(ctx, old); err != nil {
+				return 0, fmt.Errorf("deleting Job %s, whose attempt is over: %w", old.Name, err)
+			}
+		}
 	}
 	cancelled := s.object.Annotations[AnnotationStop] == string(nexus.StopCancel)
 	var again time.Duration
@@ -66,10 +73,10 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	switch {
 	case s.batch == nil && len(alive(s.pods)) > 0:
 		return 0, nil // its Job was deleted; the pods follow
-	case s.batch == nil && s.made < s.job.Attempt && s.job.Phase == nexus.Starting:
-		return 0, p.begin(ctx, s)
+	case s.batch == nil && (len(s.stale) > 0 || s.haunted):
+		return 0, nil // it begins when nothing of an earlier attempt is left
 	case s.batch == nil:
-		return 0, p.conclude(ctx, s)
+		return 0, p.begin(ctx, s)
 	case ended(s.batch):
 		if len(alive(s.pods)) > 0 {
 			return 0, nil
@@ -115,9 +122,9 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 // maxCreation is how long the pods of an attempt may take to be there.
 const maxCreation = 2 * time.Minute
 
-// begin creates what an attempt consists of: first what gives its pods names, then the pods. A Job that is there
-// already is that of this attempt, made before the last controller ended. Where what is needed cannot be had now, the
-// attempt goes back in line.
+// begin creates what an attempt consists of: first what gives its pods names, then the pods. What the watch has not
+// told of is asked for: a Job that is there is this attempt's, and one that is not, though it was made, was deleted, which
+// ends the attempt. Where what is needed cannot be had now, the attempt goes back in line.
 func (p *Place) begin(ctx context.Context, s standing) error {
 	id, name := string(s.object.UID), attemptName(s.object.Name, s.job.Attempt)
 	there, err := p.clients.attempt(ctx, s.object.Namespace, name)
@@ -127,6 +134,8 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 	case there != nil && there.Labels[LabelJob] == id:
 		p.view.makes(id, s.job.Attempt)
 		return nil // the watch brings it
+	case s.job.Phase == nexus.Running || s.made >= s.job.Attempt:
+		return p.conclude(ctx, s)
 	case there != nil:
 		return p.stopRunning(ctx, id, stopUnadmit, "no room was found: a Job "+name+" that is none of its own is in the way")
 	}

@@ -17,11 +17,11 @@ import (
 // view is what was told of the cluster, and what of it the planner has not heard of yet.
 type view struct {
 	mu      sync.Mutex
-	jobs    map[string]*record            // by uid
-	batch   map[string]*batchv1.Job       // by namespace/name; ours only
-	pods    map[string]*pod               // by namespace/name
-	hosted  map[string]map[string]*pod    // by node, of pods that are not over
-	seated  map[string]map[string]*record // by node, of jobs with a living attempt, by uid
+	jobs    map[string]*record              // by uid
+	batch   map[string]map[int]*batchv1.Job // of ours, by uid of the NexusJob and number of the attempt
+	pods    map[string]*pod                 // by namespace/name
+	hosted  map[string]map[string]*pod      // by node, of pods that are not over
+	seated  map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
 	members map[attempt]map[string]*pod
 	left    map[attempt][]*ending // of pods that are gone
 	nodes   map[string]nexus.Node // as if empty
@@ -49,12 +49,12 @@ type record struct {
 	wrong  error // why the planner does not hear of it
 	hold   nexus.Reason
 	held   bool // hold was told by the planner
-	made   int  // the attempt whose Job we have created or seen
+	made   int  // the attempt whose Job we have created or seen: if there is none, it was deleted
 }
 
 func newView() *view {
 	return &view{
-		jobs: map[string]*record{}, batch: map[string]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
+		jobs: map[string]*record{}, batch: map[string]map[int]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
 		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[attempt][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
@@ -70,6 +70,9 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	switch {
 	case r == nil:
 		r = &record{}
+		for number := range v.batch[id] {
+			r.made = max(r.made, number)
+		}
 		v.jobs[id] = r
 	case !newer(&o.ObjectMeta, &r.object.ObjectMeta):
 		return
@@ -128,9 +131,12 @@ func (v *view) seat(id string, r *record, there bool) {
 func (v *view) setBatch(o *batchv1.Job) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.batch[o.Namespace+"/"+o.Name] = o
-	number, _ := strconv.Atoi(o.Labels[LabelAttempt])
-	if r := v.jobs[o.Labels[LabelJob]]; r != nil {
+	id, number := batchKey(o)
+	if v.batch[id] == nil {
+		v.batch[id] = map[int]*batchv1.Job{}
+	}
+	v.batch[id][number] = o
+	if r := v.jobs[id]; r != nil {
 		r.made = max(r.made, number)
 	}
 }
@@ -138,7 +144,19 @@ func (v *view) setBatch(o *batchv1.Job) {
 func (v *view) dropBatch(o metav1.Object) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.batch, o.GetNamespace()+"/"+o.GetName())
+	id, number := batchKey(o)
+	if there := v.batch[id][number]; there == nil || there.UID != o.GetUID() {
+		return
+	}
+	delete(v.batch[id], number)
+	if len(v.batch[id]) == 0 {
+		delete(v.batch, id)
+	}
+}
+
+func batchKey(o metav1.Object) (id string, number int) {
+	number, _ = strconv.Atoi(o.GetLabels()[LabelAttempt])
+	return o.GetLabels()[LabelJob], number
 }
 
 // setPod takes in a pod; nil says that it is gone.
@@ -268,6 +286,10 @@ type standing struct {
 	batch *batchv1.Job // nil: there is none
 	pods  []*pod
 	left  []*ending // of pods that are gone
+	// stale are Jobs that have not ended though their attempt has, and haunted says that pods of an earlier attempt have
+	// not: somebody wrote over the record.
+	stale   []*batchv1.Job
+	haunted bool
 }
 
 // look gives how a job stands; false where it is gone.
@@ -278,9 +300,16 @@ func (v *view) look(id string) (standing, bool) {
 	if r == nil {
 		return standing{}, false
 	}
-	s := standing{record: *r, batch: v.batch[r.object.Namespace+"/"+attemptName(r.object.Name, r.job.Attempt)]}
-	if s.batch != nil && s.batch.Labels[LabelJob] != id {
-		s.batch = nil // of an earlier job of that name
+	s := standing{record: *r, batch: v.batch[id][r.job.Attempt]}
+	for _, number := range slices.Sorted(maps.Keys(v.batch[id])) {
+		if j := v.batch[id][number]; !ended(j) && (number != r.job.Attempt || !r.job.Phase.Live()) {
+			s.stale = append(s.stale, j)
+		}
+	}
+	for number := 1; number < r.job.Attempt; number++ {
+		for _, p := range v.members[attempt{id, number}] {
+			s.haunted = s.haunted || !p.over
+		}
 	}
 	a := attempt{id, r.job.Attempt}
 	for _, key := range slices.Sorted(maps.Keys(v.members[a])) {

@@ -101,10 +101,18 @@ func (a *Agents) wake() {
 	}
 }
 
-// play brings every pod to where its script wants it.
+// play brings every pod to where its script wants it. What it sees on the way must never be two living attempts of one
+// job.
 func (a *Agents) play(ctx context.Context) {
+	living := map[string]string{} // attempt by job
 	for _, o := range a.store.List() {
 		pod := o.(*corev1.Pod)
+		if job, attempt := pod.Labels[labelJob], pod.Labels[labelAttempt]; pod.Spec.NodeName != "" && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+			if other := living[job]; other != "" && other != attempt {
+				a.t.Errorf("attempts %s and %s of %s live at a time", other, attempt, pod.Labels[labelName])
+			}
+			living[job] = attempt
+		}
 		a.mu.Lock()
 		s, known := a.scripts[pod.Labels[labelName]]
 		open := s.Until == "" || a.gates[s.Until]
