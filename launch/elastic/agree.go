@@ -152,6 +152,16 @@ func (m *Meeting) handOver() {
 	m.offer(present)
 }
 
+// offering is the message with the round that is offered, and with what else may have been agreed.
+func (m *Meeting) offering() Message {
+	l := m.lead
+	msg := Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1}
+	if m.base == nil {
+		msg.First = m.first
+	}
+	return msg
+}
+
 func (m *Meeting) offer(present []Agent) {
 	l := m.lead
 	next := l.next
@@ -161,7 +171,7 @@ func (m *Meeting) offer(present []Agent) {
 	l.accepted, l.store, l.offered = map[string]bool{m.self.ID: true}, "", m.now
 	m.hold(l.offer)
 	for _, a := range l.offer.Agents {
-		m.send(a.ID, Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1})
+		m.send(a.ID, m.offering())
 	}
 }
 
@@ -180,7 +190,17 @@ func (m *Meeting) veterans() bool {
 func (m *Meeting) hold(r *Record) {
 	m.pending = r
 	if m.base == nil {
-		m.first = append(m.first, r)
+		m.heedFirst([]*Record{r})
+	}
+}
+
+// heedFirst adds to the rounds that were offered before any was agreed.
+func (m *Meeting) heedFirst(offered []*Record) {
+	for _, r := range offered {
+		known := func(o *Record) bool { return o.Term == r.Term && o.Number == r.Number }
+		if r != nil && !slices.ContainsFunc(m.first, known) {
+			m.first = append(m.first, r)
+		}
 	}
 }
 

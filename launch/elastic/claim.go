@@ -132,7 +132,7 @@ func (m *Meeting) claimed(from string, msg Message) {
 	m.promised, m.claim = msg.Term, nil
 	wait := 2*m.set.Retry + m.turns()*m.set.Turn
 	m.promise, m.claimAt = m.now+wait, m.now+wait
-	m.send(from, Message{Kind: Promise, Term: msg.Term, Number: m.number(), Base: m.base, Pending: m.pending, Running: m.running, Report: m.report})
+	m.send(from, Message{Kind: Promise, Term: msg.Term, Number: m.number(), Base: m.base, Pending: m.pending, First: m.first, Running: m.running, Report: m.report})
 }
 
 // answered counts a vote, or notes that there is a higher term.
@@ -154,6 +154,7 @@ func (m *Meeting) answered(from string, msg Message) {
 		return
 	}
 	c.votes[from] = true
+	m.heedFirst(msg.First)
 	if newer(msg.Base, c.base) {
 		c.base = msg.Base
 	}

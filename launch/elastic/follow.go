@@ -112,7 +112,7 @@ func (m *Meeting) join() {
 	self := m.self
 	m.send(m.leader, Message{
 		Kind: Join, Agent: &self, Term: m.promised, Number: m.number(), Base: m.base, Running: m.running,
-		Pending: m.pending, Report: m.report, Leaving: m.leaving,
+		Pending: m.pending, First: m.first, Report: m.report, Leaving: m.leaving,
 	})
 }
 
@@ -133,6 +133,7 @@ func (m *Meeting) gotFromLeader(msg Message) {
 				m.base = msg.Base // so that we know who has a say, should the leader be lost
 			}
 			m.promised = r.Term
+			m.heedFirst(msg.First)
 			m.hold(r)
 			m.send(m.leader, Message{Kind: Accept, Term: r.Term, Number: r.Number, Running: -1})
 		}
@@ -158,7 +159,7 @@ func (m *Meeting) gotFromLeader(msg Message) {
 
 // begin takes a round for agreed.
 func (m *Meeting) begin(r *Record, store string) {
-	m.base, m.pending, m.running, m.report, m.stopped = r, nil, r.Number, nil, StopNone
+	m.base, m.pending, m.first, m.running, m.report, m.stopped = r, nil, nil, r.Number, nil, StopNone
 	m.do(Begin{Record: r, Group: r.Rank(m.self.ID), Store: store})
 }
 

@@ -118,6 +118,7 @@ func (m *Meeting) raise() {
 // of may have been agreed.
 func (m *Meeting) heed(msg Message) {
 	l := m.lead
+	m.heedFirst(msg.First)
 	if newer(msg.Base, m.base) {
 		m.stepDown("a later round was agreed without us")
 		m.base = msg.Base
@@ -188,7 +189,7 @@ func (m *Meeting) joined(from string, msg Message) {
 		l.took(m, from, msg.Number, msg.Report)
 	}
 	if l.offer != nil && l.offer.Rank(from) >= 0 && !l.accepted[from] {
-		m.send(from, Message{Kind: Offer, Record: l.offer, Base: m.base, Term: l.term, Number: l.offer.Number, Running: -1})
+		m.send(from, m.offering())
 	}
 }
 

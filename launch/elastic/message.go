@@ -8,22 +8,23 @@ import (
 
 // Message is what agents say to one another. Which fields count depends on Kind.
 type Message struct {
-	Kind    Kind     `json:"kind"`
-	Term    Term     `json:"term"`
-	Number  int      `json:"number"` // of a round; -1: none
-	Role    Role     `json:"role,omitempty"`
-	Leader  *Agent   `json:"leader,omitempty"`
-	Agent   *Agent   `json:"agent,omitempty"`
-	Base    *Record  `json:"base,omitempty"`
-	Pending *Record  `json:"pending,omitempty"`
-	Running int      `json:"running"` // number of the round whose workers live; -1: none
-	Report  *Report  `json:"report,omitempty"`
-	Record  *Record  `json:"record,omitempty"`
-	Store   string   `json:"store,omitempty"`
-	Stop    Stop     `json:"stop,omitempty"`
-	Leaving bool     `json:"leaving,omitempty"`
-	Outcome *Outcome `json:"outcome,omitempty"`
-	Text    string   `json:"text,omitempty"`
+	Kind    Kind      `json:"kind"`
+	Term    Term      `json:"term"`
+	Number  int       `json:"number"` // of a round; -1: none
+	Role    Role      `json:"role,omitempty"`
+	Leader  *Agent    `json:"leader,omitempty"`
+	Agent   *Agent    `json:"agent,omitempty"`
+	Base    *Record   `json:"base,omitempty"`
+	Pending *Record   `json:"pending,omitempty"`
+	First   []*Record `json:"first,omitempty"` // before a round was agreed: all that were offered
+	Running int       `json:"running"`         // number of the round whose workers live; -1: none
+	Report  *Report   `json:"report,omitempty"`
+	Record  *Record   `json:"record,omitempty"`
+	Store   string    `json:"store,omitempty"`
+	Stop    Stop      `json:"stop,omitempty"`
+	Leaving bool      `json:"leaving,omitempty"`
+	Outcome *Outcome  `json:"outcome,omitempty"`
+	Text    string    `json:"text,omitempty"`
 }
 
 // Kind is what a message is about.
