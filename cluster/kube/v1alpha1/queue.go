@@ -52,6 +52,13 @@ type QueueSpec struct {
 	Order string `json:"order,omitempty"`
 	// TimeSlicing lets a job with a checkpoint yield to its equals.
 	TimeSlicing bool `json:"time_slicing,omitempty"`
+	// MinRunTime is how long each attempt of its jobs runs at least before it is stopped for another job: "30m".
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	MinRunTime Any `json:"min_run_time,omitzero"`
+	// MaxPreemptions is after how many preemptions a job is left alone by all but critical ones.
+	// +kubebuilder:validation:Minimum=0
+	MaxPreemptions *int `json:"max_preemptions,omitempty"`
 	// ScaleUp admits gangs that only an autoscaler can give nodes to.
 	ScaleUp bool `json:"scale_up,omitempty"`
 	// PerUser are limits of each user.

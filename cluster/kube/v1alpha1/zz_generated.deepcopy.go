@@ -290,6 +290,12 @@ func (in *QueueSpec) DeepCopyInto(out *QueueSpec) {
 		*out = new(int)
 		**out = **in
 	}
+	in.MinRunTime.DeepCopyInto(&out.MinRunTime)
+	if in.MaxPreemptions != nil {
+		in, out := &in.MaxPreemptions, &out.MaxPreemptions
+		*out = new(int)
+		**out = **in
+	}
 	out.PerUser = in.PerUser
 	in.MaxDurationDefault.DeepCopyInto(&out.MaxDurationDefault)
 	in.PricePerGPUHour.DeepCopyInto(&out.PricePerGPUHour)
