@@ -23,7 +23,7 @@ test:
 	@sh scripts/test.sh
 
 test-nightly:
-	@FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} SEED=$${SEED:-0} sh scripts/test.sh
+	@FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} SEED=$${SEED:-0} SIMD=$${SIMD:-1} sh scripts/test.sh
 
 quick:
 	@QUICK=1 sh scripts/test.sh

@@ -80,6 +80,9 @@ stage "darwin/arm64" builds_for darwin arm64
 stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -timeout "$timeout" ./...
 stage "tests of the nested modules" nested_modules
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
+if [ "${SIMD:-}" = 1 ]; then # builds the standard library anew
+	stage "sums in vectors" env GOEXPERIMENT=simd go test -count 1 ./train/collective
+fi
 # Without the race detector, which would make them ten times longer and sees the
 # same code in the stage before.
 stage "soak of the planner" gotest -count 1 -timeout 60m -run TestSoak ./engine -soak.steps="$soak" -soak.seed="$SEED"
