@@ -90,6 +90,9 @@ stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -t
 stage "tests of the nested modules" nested_modules
 stage "python sdk" sh scripts/sdk.sh
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
+if [ "${SIMD:-}" = 1 ]; then # builds the standard library anew
+	stage "sums in vectors" env GOEXPERIMENT=simd go test -count 1 ./train/collective
+fi
 # Without the race detector, which would make them ten times longer and sees the
 # same code in the stage before.
 stage "busy nodes are not lost" gotest -count 1 -timeout "$timeout" -run 'TestBusyNodes$' ./cli -netns.soak="$busy"

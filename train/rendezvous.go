@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // join connects the ranks through the store at MASTER_ADDR:MASTER_PORT and returns what ends the use of the store.
-func join(ctx context.Context, opts Options, env Env) (*collective.Group, func(), error) {
+func join(ctx context.Context, opts Options, env Env, log *slog.Logger) (*collective.Group, func(), error) {
 	if env.WorldSize == 1 {
 		group, err := collective.Join(ctx, collective.Config{Size: 1})
 		return group, func() {}, err
@@ -35,7 +36,7 @@ func join(ctx context.Context, opts Options, env Env) (*collective.Group, func()
 		return nil, nil, err
 	}
 	group, err := collective.Join(ctx, collective.Config{
-		Rank: env.Rank, Size: env.WorldSize, Store: store, Host: host, Timeout: opts.Timeout, Prefix: prefix,
+		Rank: env.Rank, Size: env.WorldSize, Store: store, Host: host, Timeout: opts.Timeout, Prefix: prefix, Log: log,
 	})
 	if err != nil {
 		closeStore()

@@ -100,7 +100,7 @@ func start(ctx context.Context, opts Options, env Env) (*Trainer, error) {
 	t.source = rand.NewPCG(opts.Seed, uint64(env.Rank))
 	t.random = rand.New(t.source)
 	t.progress = newProgressFile(env.ProgressFile, t.log)
-	group, closeStore, err := join(ctx, opts, env)
+	group, closeStore, err := join(ctx, opts, env, t.log)
 	if err != nil {
 		cancel(err)
 		return nil, err

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
+	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"time"
 )
 
 // local is the ranks of one host, which compute through shared memory. Places are positions in ranks.
@@ -18,9 +21,12 @@ type local struct {
 	block uint32 // blocks that collectives before this one used; the same on all ranks
 	slot  int    // bytes that a block may hold
 	spins int    // how often a counter is looked at before anything else is tried
-	work  work   // the collective that runs
-	from  [][]byte
-	spare [][]byte // for sums of subtrees
+	// together says that another rank is a goroutine of this process. Then a rank that slept in the kernel would keep a
+	// processor of the runtime from it for a while.
+	together bool
+	work     work // the collective that runs
+	from     [][]byte
+	spare    [][]byte // for sums of subtrees
 
 	open sync.Mutex // held while the bell is rung from outside the collective
 	shut bool       // the memory is not mapped any more
@@ -42,12 +48,15 @@ func newLocal(g *Group, ranks []int, mine *segment, seats []seat) (*local, error
 			return nil, fmt.Errorf("rank %d's memory: %w", rank, err)
 		}
 		l.seg[place] = s
+		l.together = l.together || seats[rank].pid == os.Getpid()
 	}
 	l.slot = min(max(slotsTotal/(slots*n)&^(slotLeast-1), slotLeast), slotMost)
 	for range bits.Len(uint(n)) {
 		l.spare = append(l.spare, aligned(grain))
 	}
-	l.spins = spinsFor(l.seg)
+	if !l.together {
+		l.spins = spinsFor(l.seg)
+	}
 	return l, nil
 }
 
@@ -57,6 +66,8 @@ const (
 	// yieldMany is how often a processor is offered to others before this rank sleeps. Where ranks share processors, the
 	// one that is waited for takes it.
 	yieldMany = 20
+	// napLeast and napMost bound how long a rank that has others in its process sleeps at a time.
+	napLeast, napMost = 20 * time.Microsecond, 10 * time.Millisecond
 )
 
 // spinsFor counts the processors that the ranks of this host may run on: who has to share one must not spin on it.
@@ -107,10 +118,15 @@ func (l *local) await(wait pending) error {
 		if s.reached(counter, target) {
 			return nil
 		}
-		yield()
+		if l.together {
+			runtime.Gosched()
+		} else {
+			yield()
+		}
 	}
 	l.g.arm()
 	defer l.mine.want.Store(0)
+	nap := napLeast
 	for {
 		heard := l.mine.bell.Load()
 		l.mine.want.Store(code(wait.place, counter))
@@ -120,7 +136,12 @@ func (l *local) await(wait pending) error {
 		if err := l.over(wait); err != nil {
 			return err
 		}
-		sleepOn(l.mine.bell, heard)
+		if l.together {
+			time.Sleep(nap)
+			nap = min(2*nap, napMost)
+		} else {
+			sleepOn(l.mine.bell, heard)
+		}
 	}
 }
 
