@@ -15,7 +15,7 @@ import (
 	"ainexus.io/nexus"
 )
 
-// Client is a daemon at the other end of the wire. It is [Jobs], [Control], [Fleet], [Streams] and [Explainer], and knows [Queues]; its
+// Client is a daemon at the other end of the wire. It is [Jobs], [Control], [Checkpoints], [Fleet], [Streams] and [Explainer], and knows [Queues]; its
 // errors are [nexus.Error] or [nexus.Errors], with [nexus.CodeUnavailable] where nobody answers.
 type Client struct {
 	http  *http.Client
@@ -123,6 +123,16 @@ func (c *Client) List(ctx context.Context, f Filter) ([]JobView, error) {
 // Why explains why a job waits.
 func (c *Client) Why(ctx context.Context, ref string) (nexus.Why, error) {
 	return get[nexus.Why](ctx, c, jobPath(ref, "/why"), nil)
+}
+
+// Checkpoints lists the work that a job saved.
+func (c *Client) Checkpoints(ctx context.Context, ref string, quick bool) ([]nexus.Saved, error) {
+	q := url.Values{}
+	if quick {
+		q.Set("quick", "true")
+	}
+	list, err := get[CheckpointList](ctx, c, jobPath(ref, "/checkpoints"), q)
+	return list.Checkpoints, err
 }
 
 // Cancel stops a job for good.

@@ -48,7 +48,7 @@ func newDaemon(t *testing.T, change ...func(*api.Options)) *daemon {
 	}
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("page")) })
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("metrics")) })
-	d.server = api.NewServer(api.Deps{Jobs: d.place, Control: d.place, Fleet: d.place, Queues: d.place, Streams: d.place, Explainer: d.place, Forecaster: d.place,
+	d.server = api.NewServer(api.Deps{Jobs: d.place, Control: d.place, Checkpoints: d.place, Fleet: d.place, Queues: d.place, Streams: d.place, Explainer: d.place, Forecaster: d.place,
 		Page: page, Metrics: metrics}, opts)
 	d.server.Serve(unix, tcp)
 	d.client = api.NewSocketClient(d.socket)

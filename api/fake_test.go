@@ -92,6 +92,15 @@ func (p *place) Job(_ context.Context, ref string) (view api.JobView, err error)
 	return view, &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no job " + ref, Hint: "nexus ps -a lists all"}
 }
 
+func (p *place) Checkpoints(_ context.Context, ref string, quick bool) ([]nexus.Saved, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.find(ref) == nil {
+		return nil, &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no job " + ref}
+	}
+	return []nexus.Saved{{Path: "/ckpt/step-9", Step: 9, Size: 100, Valid: true, Compared: !quick}}, nil
+}
+
 func (p *place) List(_ context.Context, f api.Filter) ([]api.JobView, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

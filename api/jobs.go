@@ -54,6 +54,12 @@ type Queues interface {
 	History(ctx context.Context, by string, since time.Time) ([]nexus.QueueHistory, error)
 }
 
+// Checkpoints are the work that a job saved.
+type Checkpoints interface {
+	// Checkpoints lists them, the newest first. Unless quick all of their bytes are read, to tell which are valid.
+	Checkpoints(ctx context.Context, ref string, quick bool) ([]nexus.Saved, error)
+}
+
 // Streams are what grows while a job runs.
 type Streams interface {
 	// Logs writes lines to w, each ended by a newline, until the log's end, or with q.Follow until the job is over.

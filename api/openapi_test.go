@@ -74,7 +74,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 	}
 	for path, methods := range map[string][]string{
 		"/jobs": {"get", "post"}, "/jobs/{ref}": {"get", "patch"}, "/jobs/{ref}/why": {"get"}, "/jobs/{ref}/cancel": {"post"},
-		"/jobs/{ref}/requeue": {"post"}, "/jobs/{ref}/hold": {"post"}, "/jobs/{ref}/release": {"post"}, "/jobs/{ref}/logs": {"get"}, "/events": {"get"}, "/nodes": {"get"}, "/queues": {"get", "put"}, "/queues/{name}": {"delete"}, "/history": {"get"}, "/version": {"get"},
+		"/jobs/{ref}/requeue": {"post"}, "/jobs/{ref}/hold": {"post"}, "/jobs/{ref}/release": {"post"}, "/jobs/{ref}/logs": {"get"}, "/jobs/{ref}/checkpoints": {"get"}, "/events": {"get"}, "/nodes": {"get"}, "/queues": {"get", "put"}, "/queues/{name}": {"delete"}, "/history": {"get"}, "/version": {"get"},
 	} {
 		for _, method := range methods {
 			if parsed.Paths[api.Prefix+path][method] == nil {

@@ -161,6 +161,15 @@ func (s *Server) addJobs(api huma.API) {
 		why.Notes = append(why.Notes, job.Usage()...)
 		return reply(why, err)
 	})
+	checkpoints := operation(http.MethodGet, "/jobs/{ref}/checkpoints", "list-checkpoints", "List the work that a job saved, and whether it is whole")
+	type checkpointsQuery struct {
+		Ref   string `path:"ref" maxLength:"256"`
+		Quick bool   `query:"quick" doc:"compare sizes only, not checksums"`
+	}
+	huma.Register(api, checkpoints, func(ctx context.Context, in *checkpointsQuery) (*body[CheckpointList], error) {
+		list, err := s.deps.Checkpoints.Checkpoints(ctx, in.Ref, in.Quick)
+		return reply(CheckpointList{Checkpoints: nonNil(list)}, err)
+	})
 }
 
 // over says how a job ended that waits for nothing any more.

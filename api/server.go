@@ -19,13 +19,14 @@ import (
 
 // Deps are the rooms that answer requests.
 type Deps struct {
-	Jobs       Jobs
-	Control    Control
-	Fleet      Fleet
-	Queues     Queues
-	Streams    Streams
-	Explainer  Explainer
-	Forecaster Forecaster
+	Jobs        Jobs
+	Control     Control
+	Checkpoints Checkpoints
+	Fleet       Fleet
+	Queues      Queues
+	Streams     Streams
+	Explainer   Explainer
+	Forecaster  Forecaster
 	// Metrics answers /metrics; nil: there are none.
 	Metrics http.Handler
 	// Page answers every path that is not the API's; nil: there is none.

@@ -83,3 +83,8 @@ type submitBody struct {
 type patchBody struct {
 	Priority string `json:"priority" enum:"low,normal,high,critical" doc:"the new priority"`
 }
+
+// CheckpointList is the answer to a request for a job's checkpoints.
+type CheckpointList struct {
+	Checkpoints []nexus.Saved `json:"checkpoints"`
+}

@@ -101,7 +101,7 @@ func (d *Daemon) listen() error {
 	}
 	jobs := explained{Place: d.place, why: d.engine}
 	server := api.NewServer(api.Deps{
-		Jobs: jobs, Control: d.place, Fleet: d.place, Queues: d.place, Streams: d.place, Explainer: d.engine, Forecaster: jobs,
+		Jobs: jobs, Control: d.place, Checkpoints: d.place, Fleet: d.place, Queues: d.place, Streams: d.place, Explainer: d.engine, Forecaster: jobs,
 		Metrics: d.metrics.Handler(), Page: d.opts.Page,
 	}, api.Options{
 		Version: d.opts.Version, State: d.opts.State, Token: d.token, UID: os.Getuid(), Addr: addr, Hosts: d.opts.Hosts,

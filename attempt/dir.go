@@ -101,6 +101,11 @@ func (d Dir) ErrorFile(round, rank int) string {
 	return filepath.Join(d.LogDir(round), strconv.Itoa(rank)+".error.json")
 }
 
+// StackFile is the path that worker rank gets as NEXUS_STACK_FILE.
+func (d Dir) StackFile(round, rank int) string {
+	return filepath.Join(d.LogDir(round), strconv.Itoa(rank)+".stack")
+}
+
 func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
 
 // read decodes one file; a file that is not whole JSON is told by name.

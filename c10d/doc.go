@@ -5,8 +5,10 @@
 //
 // Each connection has a reader and a writer goroutine. The reader takes one request off the wire, within the
 // limits ([Limits]), and executes it against the store under one lock; the answer, and the wake-ups of others that the
-// request causes, go into bounded outboxes and are written by the writers. Nothing is written under the lock, so a
-// client that does not read its answers stalls nobody but itself, and in the end loses its own connection.
+// request causes, go into bounded outboxes. After the lock is given back the reader hands to the kernel what the kernel takes
+// at once, which is nearly always everything; the writers write the rest. So a client that does not read its answers stalls
+// nobody but itself, and in the end loses its own connection. Requests of different connections have no order but that in
+// which their answers, where they have any, were seen.
 //
 // # Releases of PyTorch
 //

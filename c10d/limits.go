@@ -8,6 +8,7 @@ type Limits struct {
 	Key     int   // bytes of one key; default 8 KiB
 	Payload int   // bytes of one value in a request; default 8 MiB
 	Keys    int   // keys in one request, and keys watched by one connection; default 128 Ki
+	Stored  int   // keys in the store, queues not counted; default 4 Mi
 	Memory  int64 // bytes of keys, values, requests being read and answers not yet written, all together; default 1 GiB
 	Conns   int   // open connections; one more is closed at once; default 16 Ki
 }
@@ -17,6 +18,7 @@ func (l Limits) withDefaults() Limits {
 		Key:     positive(l.Key, 8<<10),
 		Payload: positive(l.Payload, 8<<20),
 		Keys:    positive(l.Keys, 128<<10),
+		Stored:  positive(l.Stored, 4<<20),
 		Memory:  positive(l.Memory, 1<<30),
 		Conns:   positive(l.Conns, 16<<10),
 	}

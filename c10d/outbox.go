@@ -3,7 +3,9 @@ package c10d
 import (
 	"fmt"
 	"net"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -14,11 +16,15 @@ const (
 	outboxBurst = 4 << 20
 	// What one write takes, and so the piece that a client must accept within the stall time.
 	writePiece = 256 << 10
+	// What flush writes itself rather than leave it to run.
+	flushAtMost = 64 << 10
 )
 
-// outbox holds what is to be written to one connection. Pushing never blocks.
+// outbox holds what is to be written to one connection. Pushing and flushing never block: flush hands to the kernel
+// what the kernel takes at once, which is nearly always everything and saves a turn of the scheduler; run writes the rest.
 type outbox struct {
 	conn   net.Conn
+	raw    syscall.RawConn // nil where conn has none
 	budget *budget
 	stall  time.Duration
 
@@ -26,6 +32,7 @@ type outbox struct {
 	changed sync.Cond
 	queue   [][]byte
 	size    int64
+	writing bool // run is at it
 	ending  bool // write what is queued, then close
 	broken  bool
 	reason  error // why it was cut, if not by abort
@@ -34,10 +41,13 @@ type outbox struct {
 func newOutbox(conn net.Conn, b *budget, stall time.Duration) *outbox {
 	o := &outbox{conn: conn, budget: b, stall: stall}
 	o.changed.L = &o.mu
+	if c, ok := conn.(syscall.Conn); ok {
+		o.raw, _ = c.SyscallConn()
+	}
 	return o
 }
 
-// push queues m. A client that has let too much pile up is cut off.
+// push queues m, for a flush that has to follow. A client that has let too much pile up is cut off.
 func (o *outbox) push(m message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -54,7 +64,42 @@ func (o *outbox) push(m message) {
 	}
 	o.queue = append(o.queue, m.bufs...)
 	o.size += m.size
+}
+
+// flush writes what can be written without waiting, and wakes run for the rest.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.broken || len(o.queue) == 0 {
+		return
+	}
+	if o.raw != nil && !o.writing && o.size <= flushAtMost && o.writeAtOnce() {
+		return
+	}
 	o.changed.Broadcast()
+}
+
+// writeAtOnce reports whether everything that is queued was written.
+func (o *outbox) writeAtOnce() bool {
+	done := 0
+	for done < len(o.queue) {
+		n, failed := 0, error(nil)
+		err := o.raw.Write(func(fd uintptr) bool {
+			n, failed = syscall.Write(int(fd), o.queue[done])
+			return true // also where the kernel takes nothing: not to wait
+		})
+		if err != nil || failed != nil {
+			break // run will wait, or learn for good what is wrong
+		}
+		o.size -= int64(n)
+		o.budget.give(int64(n))
+		if o.queue[done] = o.queue[done][n:]; len(o.queue[done]) > 0 {
+			break
+		}
+		done++
+	}
+	o.queue = slices.Delete(o.queue, 0, done) // keeps its array for the next answer
+	return len(o.queue) == 0
 }
 
 // awaitRoom blocks while too much is queued. It reports whether the connection is still usable.
@@ -110,6 +155,7 @@ func (o *outbox) run() {
 		}
 		o.conn.SetWriteDeadline(time.Now().Add(o.stall))
 		_, err := piece.WriteTo(o.conn)
+		o.conn.SetWriteDeadline(time.Time{}) // flush knows no deadline
 		o.wrote(n, err)
 	}
 }
@@ -121,6 +167,7 @@ func (o *outbox) next() (net.Buffers, int64) {
 	for len(o.queue) == 0 && !o.ending && !o.broken {
 		o.changed.Wait()
 	}
+	o.writing = true
 	var piece net.Buffers
 	var n int64
 	for len(o.queue) > 0 && n < writePiece {
@@ -142,6 +189,7 @@ func (o *outbox) next() (net.Buffers, int64) {
 func (o *outbox) wrote(n int64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.writing = false
 	if err != nil {
 		o.cut(err)
 	}

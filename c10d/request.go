@@ -19,6 +19,9 @@ type request struct {
 	n      int64    // VALIDATE: magic; ADD: delta; BARRIER: world size; PING: nonce
 }
 
+// reusedKeys is how large a request may be for its lists to be kept for the next one.
+const reusedKeys = 64
+
 // wireReader reads the parts of requests and answers, and keeps account of the memory that they take.
 type wireReader struct {
 	r       *bufio.Reader
@@ -26,6 +29,7 @@ type wireReader struct {
 	budget  *budget
 	held    int64 // taken from the budget since the last release
 	scratch []byte
+	last    request // its slices serve again: who executes a request keeps keys and values, never the lists of them
 }
 
 func newWireReader(r io.Reader, limits Limits, b *budget) *wireReader {
@@ -36,6 +40,8 @@ func newWireReader(r io.Reader, limits Limits, b *budget) *wireReader {
 func (w *wireReader) release() {
 	w.budget.give(w.held)
 	w.held = 0
+	clear(w.last.keys)
+	clear(w.last.values)
 }
 
 func (w *wireReader) hold(n int64) error {
@@ -48,7 +54,13 @@ func (w *wireReader) hold(n int64) error {
 
 // request reads the body that follows the opcode of o.
 func (w *wireReader) request(o op) (request, error) {
+	w.last.keys, w.last.values = w.last.keys[:0], w.last.values[:0]
 	req, err := w.body(o)
+	if cap(req.keys) <= reusedKeys {
+		w.last = req
+	} else {
+		w.last = request{}
+	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
@@ -56,7 +68,7 @@ func (w *wireReader) request(o op) (request, error) {
 }
 
 func (w *wireReader) body(o op) (req request, err error) {
-	req.op = o
+	req = request{op: o, keys: w.last.keys, values: w.last.values}
 	switch o {
 	case opNumKeys, opCancelWait, opListKeys:
 

@@ -77,6 +77,23 @@ func TestLimitsAreInclusive(t *testing.T) {
 	c.expect(str(value), str(""), str(""), str(""))
 }
 
+// The key that is one too many costs who sets it the connection, and nobody else; what is there can be changed and deleted.
+func TestTheNumberOfKeysIsBounded(t *testing.T) {
+	s := startServer(t, ServerOptions{Limits: Limits{Stored: 3}})
+	c, greedy := dialRaw(t, s, torchNew), dialRaw(t, s, torch113)
+	for _, key := range []string{"/a", "/b", "/c", "/a"} {
+		c.send("set", str(key), str("v"))
+	}
+	c.sync()
+	greedy.send("add", str("/d"), u64(1))
+	greedy.expectClosed()
+	c.send("delete", str("/b"))
+	c.expect(u64(1))
+	c.send("append", str("/d"), str("v"))
+	c.send("num_keys")
+	c.expect(u64(3))
+}
+
 func TestLargeValuesGoThrough(t *testing.T) {
 	c := dialRaw(t, startServer(t, ServerOptions{}), torchNew)
 	value := strings.Repeat("0123456789abcdef", 8<<20/16)

@@ -3,6 +3,7 @@ package c10d
 import (
 	"container/list"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ type store struct {
 	queues   map[string][][]byte // never empty ones
 	waiting  map[string]*list.List
 	watching map[string]map[*caller]struct{}
+	told     []*outbox // of others, pushed into and not yet flushed
 }
 
 // caller is what the store knows of one connection.
@@ -65,10 +67,17 @@ func (s *store) kill() {
 
 // leave forgets the caller: its waits and watches, not its data.
 func (s *store) leave(c *caller) {
+	for _, out := range s.forget(c) {
+		out.flush()
+	}
+}
+
+// forget is leave under the lock. It gives the outboxes that it has pushed into.
+func (s *store) forget(c *caller) (told []*outbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {
-		return
+		return nil
 	}
 	s.unpark(c)
 	s.passOn(c)
@@ -80,6 +89,8 @@ func (s *store) leave(c *caller) {
 		s.give(int64(len(key)) + itemCost)
 	}
 	c.watched = nil
+	told, s.told = s.told, nil
+	return told
 }
 
 // parked reports whether the caller's last WAIT or BARRIER is unanswered.
@@ -89,13 +100,35 @@ func (s *store) parked(c *caller) bool {
 	return c.wait != nil
 }
 
-// execute does what the request asks and pushes the answer, if it has one now. After an error the connection must go.
+// execute does what the request asks and answers it, if it has an answer now. After an error the connection must go.
 func (s *store) execute(c *caller, req request) error {
+	told, err := s.perform(c, req)
+	c.out.flush()
+	for _, out := range told {
+		out.flush()
+	}
+	return err
+}
+
+// perform is execute under the lock. It gives the outboxes that it has pushed into beside the caller's.
+func (s *store) perform(c *caller, req request) (told []*outbox, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {
-		return errReset
+		return nil, errReset
 	}
+	err = s.do(c, req)
+	told, s.told = s.told, nil
+	return told, err
+}
+
+// tellOther pushes what another caller than the one at work has to hear.
+func (s *store) tellOther(c *caller, m message) {
+	c.out.push(m)
+	s.told = append(s.told, c.out)
+}
+
+func (s *store) do(c *caller, req request) error {
 	if c.owed != nil && !(req.op == opQueuePop && req.keys[0] == *c.owed) {
 		s.passOn(c)
 	}
@@ -200,6 +233,9 @@ func (s *store) put(key string, v []byte, kind byte) error {
 	old, existed := s.data[key]
 	more := int64(len(v) - len(old))
 	if !existed {
+		if len(s.data) >= s.limits.Stored {
+			return fmt.Errorf("%d keys in the store, limit %d", len(s.data)+1, s.limits.Stored)
+		}
 		more += int64(len(key)) + itemCost
 	}
 	if more < 0 {

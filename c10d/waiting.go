@@ -78,7 +78,7 @@ func (s *store) wake(key string, whom audience) {
 		}
 		s.give(w.cost)
 		w.caller.wait = nil
-		w.caller.out.push(oneByte(waitDone))
+		s.tellOther(w.caller, oneByte(waitDone))
 		if whom == wakeOneFor {
 			owed := key
 			w.caller.owed = &owed
@@ -178,6 +178,6 @@ func (s *store) tell(key string, kind byte, before, after []byte) {
 	m.bytes(before)
 	m.bytes(after)
 	for c := range s.watching[key] {
-		c.out.push(m)
+		s.tellOther(c, m)
 	}
 }

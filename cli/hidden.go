@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -19,6 +22,7 @@ const (
 	verbKeeper  = "keeper"
 	verbSampler = "gpu-sampler"
 	verbLaunch  = "launch"
+	verbCopy    = "copy-to"
 )
 
 // direct finds the verbs that are run without the tree of commands: each is a process that somebody waits for, and
@@ -33,6 +37,8 @@ func (p *program) direct(name string) (verb func([]string) error, ok bool) {
 		return p.sampler, true
 	case verbLaunch:
 		return p.launch, true
+	case verbCopy:
+		return p.copyTo, true
 	}
 	return nil, false
 }
@@ -72,4 +78,28 @@ func ownArgv(verb string) []string {
 		return nil
 	}
 	return []string{own, verb}
+}
+
+// copyTo leaves this program where a pod's main container finds it: copy-to FILE.
+func (p *program) copyTo(args []string) error {
+	if len(args) != 1 {
+		return &nexus.Error{Code: nexus.CodeInvalid, Message: "copy-to takes a file"}
+	}
+	own, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	in, err := os.Open(own)
+	if err != nil {
+		return fmt.Errorf("reading this program: %w", err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(args[0], os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
+	if err != nil {
+		return fmt.Errorf("copying this program: %w", err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return errors.Join(fmt.Errorf("copying this program: %w", err), out.Close())
+	}
+	return out.Close()
 }

@@ -2,19 +2,20 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"ainexus.io/gpu"
 	"ainexus.io/launch"
+	"ainexus.io/launch/site"
 )
 
 // launchCommand stands in the tree for help and completion; [program.direct] finds the verb before.
@@ -26,37 +27,20 @@ func (p *program) launchCommand() *cobra.Command {
 	}
 }
 
-const launchHelp = `Launch workers on this machine, as torchrun does, without a daemon and without a job file.
-
-Usage:
-  nexus launch [options] PROGRAM [arguments]
-
-A .py file is run by python -u; anything else is a program. Exits with the code of the worker that failed first.
-
-  --nproc-per-node N     workers: a number, auto, cpu or gpu (1)
-  --max-restarts N       restarts of all workers after one failed (0)
-  --rdzv-id ID           id of the run
-  --master-addr ADDR     where rank 0's key-value store is (127.0.0.1)
-  --master-port PORT     its port (29500 if that is free)
-  --log-dir DIR          keep each worker's output there
-  -r, --redirects STD    0 to 3, or RANK:STD,...: 1 stdout, 2 stderr, 3 both go to files only
-  -t, --tee STD          the same, and shown
-  -m, --module           PROGRAM is a Python module
-  --no-python            PROGRAM is run as it is
-  --role NAME            name of the workers' role (default)
-  --standalone, --nnodes 1, --node-rank 0, --rdzv-*, --start-method and --monitor-interval are accepted
-
-Dashes and underscores are the same. PET_<OPTION> variables count where an option is not given.
-`
-
 // launch runs a bare launcher.
 func (p *program) launch(args []string) error {
-	if slices.ContainsFunc(args[:min(1, len(args))], func(a string) bool { return a == "--help" || a == "-h" }) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	inv, err := launch.ParseArgsAt(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
+	switch {
+	case errors.Is(err, launch.ErrHelp):
 		_, err := fmt.Fprint(p.out, launchHelp)
 		return err
-	}
-	inv, err := launch.ParseArgs(args, p.getenv)
-	if err != nil {
+	case errors.Is(err, launch.ErrOtherTells):
+		return &exit{code: exitUsage}
+	case err != nil:
 		return err
 	}
 	for _, note := range inv.Notes {
@@ -77,17 +61,29 @@ func (p *program) launch(args []string) error {
 	if o.Dir, err = p.getwd(); err != nil {
 		return fmt.Errorf("finding the working directory: %w", err)
 	}
+	if o.LogDir == "" && (o.Redirects.Any(o.Workers) || o.Tee.Any(o.Workers)) {
+		if o.LogDir, err = os.MkdirTemp("", "nexus-logs-"); err != nil {
+			return fmt.Errorf("making a place for the workers' output: %w", err)
+		}
+		fmt.Fprintf(p.err, "note: the workers' output is kept in %s; --log-dir names another place\n", o.LogDir)
+	}
 	if o.LogDir != "" && !filepath.IsAbs(o.LogDir) {
 		o.LogDir = filepath.Join(o.Dir, o.LogDir)
 	}
-	o.Node, err = os.Hostname()
-	if err != nil {
-		o.Node = "localhost"
-	}
+	o.Node = host
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
+	// nohup has HUP ignored, and a shell INT for what it puts into the background: that is meant.
+	signal.Notify(signals, slices.DeleteFunc(inv.Signals, signal.Ignored)...)
 	defer signal.Stop(signals)
-	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), runtime.NumCPU(), signals, ownArgv(verbKeeper)
+	// GOMAXPROCS knows of a container's CPU limit, unlike the number of CPUs; but not where the user has set it for his own.
+	cpus := runtime.NumCPU()
+	if p.getenv("GOMAXPROCS") == "" {
+		cpus = min(cpus, runtime.GOMAXPROCS(0))
+	}
+	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), cpus, signals, ownArgv(verbKeeper)
+	if threads := launch.Threads(o); threads > 0 {
+		fmt.Fprintf(p.err, "note: OMP_NUM_THREADS is %d for each of the %d workers, who share %d CPUs; set it to choose\n", threads, o.Workers, cpus)
+	}
 	o.Stdout, o.Stderr = p.out, p.err
 	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))
 	result, err := launch.Run(context.Background(), o)

@@ -83,6 +83,9 @@ func TestStories(t *testing.T) {
 	})
 }
 
+// patience is for what comes in an instant on a quiet machine: two PyTorch imports on a busy one take half a minute.
+const patience = 3 * time.Minute
+
 // until PATTERN COMMAND... runs the command again and again until its output matches; with ! until it does not.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
@@ -90,7 +93,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		program, err := exec.LookPath(filepath.Join(built, args[1]))
 		ts.Check(err)
 		cmd := exec.Command(program, args[2:]...) // not ts.Exec: the log would hold every try
@@ -119,7 +122,7 @@ func signalJob(ts *testscript.TestScript, _ bool, args []string) {
 // until-file FILE PATTERN waits until the file holds the pattern.
 func untilFile(ts *testscript.TestScript, _ bool, args []string) {
 	pattern := regexp.MustCompile("(?m)" + args[1])
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		data, err := os.ReadFile(ts.MkAbs(args[0]))
 		if err == nil && pattern.Match(data) {
 			return

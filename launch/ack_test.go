@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"ainexus.io/attempt"
 	"ainexus.io/nexus"
@@ -60,29 +59,6 @@ func TestAnAcknowledgementIsBelievedOnlyWithItsCheckpoint(t *testing.T) {
 	}
 	if ack, err := acknowledged(attempt.Dir(t.TempDir()), "j/1", "/"); ack != nil || err != nil {
 		t.Errorf("nobody acknowledged: %+v %v", ack, err)
-	}
-}
-
-func TestHowOldTheNewestCheckpointIs(t *testing.T) {
-	dir := t.TempDir()
-	if _, ok := sinceCheckpoint(dir, "j"); ok {
-		t.Error("a checkpoint where there is none")
-	}
-	for path, age := range map[string]time.Duration{"old": time.Hour, "j/new": time.Minute, "other/newest": 0} {
-		path = filepath.Join(dir, path) + nexus.ManifestSuffix
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		touch(t, path)
-		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if age, ok := sinceCheckpoint(dir, "j"); !ok || age.Round(10*time.Second) != time.Minute {
-		t.Errorf("%s %v", age, ok)
-	}
-	if age, ok := sinceCheckpoint(filepath.Join(dir, "old"), "j"); !ok || age < time.Hour {
-		t.Errorf("%s %v", age, ok)
 	}
 }
 

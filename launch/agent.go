@@ -12,6 +12,7 @@ import (
 	"ainexus.io/attempt"
 	"ainexus.io/c10d"
 	"ainexus.io/launch/elastic"
+	"ainexus.io/launch/rendezvous"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
 )
@@ -26,9 +27,13 @@ type agent struct {
 		addr string
 		port int // 0: 29500 if free, else any
 	}
+	meet           Meet
 	role, runID    string
 	logDir         string
 	redirects, tee Std
+	shown          []int // local ranks; nil: all
+	binding        Binding
+	storeLimits    c10d.Limits // of the store
 	screen         screen
 
 	keeper  []string
@@ -39,15 +44,19 @@ type agent struct {
 	grace   time.Duration // from a stop to the kill
 	log     *slog.Logger
 
-	began   time.Duration // Mono
-	env     map[string]string
-	cgroup  *proc.Cgroup
-	group   *proc.Group
-	board   *board
-	store   *c10d.Server
-	rounds  nexus.Rounds
-	stops   chan stopRequest
-	forward chan syscall.Signal
+	began    time.Duration // Mono
+	env      map[string]string
+	cgroup   *proc.Cgroup
+	group    *proc.Group
+	board    *board
+	place    place
+	store    *c10d.Server
+	meeting  *rendezvous.Meeting // of several nodes
+	leaving  *stopRequest        // where this node is to go
+	finished *finished
+	rounds   nexus.Rounds
+	stops    chan stopRequest
+	forward  chan syscall.Signal
 }
 
 // Agent runs the attempt that dir holds the order of and returns when no process of it is left and the result is
@@ -215,6 +224,9 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 		if e := a.setup(ctx); !e.ok {
 			return a.result(e, 0)
 		}
+	}
+	if a.meet.Endpoint != "" {
+		return a.together(ctx)
 	}
 	state := elastic.State{RestartsLeft: a.order.RestartsLeft}
 	for {

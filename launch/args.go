@@ -1,24 +1,36 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"ainexus.io/launch/site"
 	"ainexus.io/nexus"
 )
 
 // Invocation is a command line in torchrun's form.
 type Invocation struct {
 	// Options holds what the line says: Command (for `run: a list`), MaxRestarts, RunID, Role, MasterAddr, MasterPort,
-	// LogDir (as written), Redirects and Tee. The rest is the caller's to fill in.
+	// Meet, LogDir (as written), Redirects, Tee, Show and Binding. The rest is the caller's to fill in.
 	Options Options
 	// PerNode is --nproc-per-node: a number, "auto", "cpu" or "gpu"; default "1". See [Invocation.Workers].
 	PerNode string
-	// Notes are sentences on options that change nothing here.
+	// Signals are those to listen to for Options.Signals.
+	Signals []os.Signal
+	// Notes are sentences on options that change nothing here, and on what was found out about the run.
 	Notes []string
 }
+
+// ErrOtherTells is why one of several launchers that were started together must not run, where another one of them says
+// what is wrong. It needs no words.
+var ErrOtherTells = errors.New("another launcher of this run tells what is wrong")
+
+// ErrHelp is the answer to --help among the options.
+var ErrHelp = errors.New("help is wanted")
 
 // option is one of torchrun's options.
 type option struct {
@@ -32,36 +44,87 @@ func options() map[string]option {
 	quiet := func(*Invocation, string) error { return nil }
 	idle := func(why string) option { return option{note: why, set: quiet} }
 	return map[string]option{
-		"nproc-per-node":   {set: func(i *Invocation, v string) error { i.PerNode = v; return nil }},
-		"nnodes":           {set: oneNode},
-		"node-rank":        {set: firstNode},
-		"max-restarts":     {set: func(i *Invocation, v string) (err error) { i.Options.MaxRestarts, err = count(v); return err }},
-		"standalone":       {flag: true, set: quiet},
-		"module":           {flag: true, set: quiet}, // read by command
-		"no-python":        {flag: true, set: quiet},
-		"run-path":         {flag: true, set: quiet},
-		"role":             {set: func(i *Invocation, v string) error { i.Options.Role = v; return nil }},
-		"log-dir":          {set: func(i *Invocation, v string) error { i.Options.LogDir = v; return nil }},
-		"redirects":        {set: func(i *Invocation, v string) (err error) { i.Options.Redirects, err = ParseStd(v); return err }},
-		"tee":              {set: func(i *Invocation, v string) (err error) { i.Options.Tee, err = ParseStd(v); return err }},
-		"master-addr":      {set: func(i *Invocation, v string) error { i.Options.MasterAddr = v; return nil }},
-		"local-addr":       {set: func(i *Invocation, v string) error { i.Options.MasterAddr = v; return nil }},
-		"master-port":      {set: func(i *Invocation, v string) (err error) { i.Options.MasterPort, err = port(v); return err }},
-		"rdzv-id":          {set: func(i *Invocation, v string) error { i.Options.RunID = v; return nil }},
-		"rdzv-backend":     idle("the rendezvous of one node needs no backend"),
-		"rdzv-endpoint":    idle("the rendezvous of one node needs no endpoint"),
-		"rdzv-conf":        idle("the rendezvous of one node needs no settings"),
-		"start-method":     idle("workers are programs of their own, however they are started"),
-		"monitor-interval": idle("nothing is polled: the end of a worker is noticed at once"),
+		"nproc-per-node":     {set: func(i *Invocation, v string) error { i.PerNode = v; return nil }},
+		"nnodes":             {set: nodeCount},
+		"node-rank":          {set: nodeRank},
+		"max-restarts":       {set: func(i *Invocation, v string) (err error) { i.Options.MaxRestarts, err = count(v); return err }},
+		"standalone":         {flag: true, set: quiet},
+		"module":             {flag: true, set: quiet}, // read by command
+		"no-python":          {flag: true, set: quiet},
+		"run-path":           {flag: true, set: quiet},
+		"role":               {set: func(i *Invocation, v string) error { i.Options.Role = v; return nil }},
+		"log-dir":            {set: func(i *Invocation, v string) error { i.Options.LogDir = v; return nil }},
+		"redirects":          {set: func(i *Invocation, v string) (err error) { i.Options.Redirects, err = ParseStd(v); return err }},
+		"tee":                {set: func(i *Invocation, v string) (err error) { i.Options.Tee, err = ParseStd(v); return err }},
+		"local-ranks-filter": {set: shownRanks},
+		"master-addr":        {set: func(i *Invocation, v string) error { i.Options.MasterAddr = v; return nil }},
+		"local-addr":         {set: func(i *Invocation, v string) error { i.Options.Meet.LocalAddr = v; return nil }},
+		"master-port":        {set: func(i *Invocation, v string) (err error) { i.Options.MasterPort, err = port(v); return err }},
+		"rdzv-id":            {set: func(i *Invocation, v string) error { i.Options.RunID = v; return nil }},
+		"rdzv-backend":       {set: backend},
+		"rdzv-endpoint":      {set: endpoint},
+		"rdzv-conf":          {set: meetConf},
+		"signals-to-handle":  {set: handledSignals},
+		"numa-binding":       {set: func(i *Invocation, v string) (err error) { i.Options.Binding, err = ParseBinding(v); return err }},
+		"start-method":       {note: "workers are programs of their own, however they are started", set: startMethod},
+		"monitor-interval":   {note: "nothing is polled: the end of a worker is noticed at once", set: interval},
+		"event-log-handler":  idle("what happens is told on stderr"),
+		"logs-specs":         {note: "there is one way of keeping logs, --log-dir", set: logsSpecs},
+		"use-env":            {flag: true, note: "LOCAL_RANK is always in the environment", set: quiet},
 	}
 }
 
-// ParseArgs reads torchrun's command line: options with dashes or underscores, then the script and its arguments.
-// PET_<OPTION> variables, found by getenv, count where an option is not given. Errors are [nexus.Error]s.
+// variable is the environment's name of an option.
+func variable(name string) string {
+	return "PET_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// ParseArgs reads torchrun's command line where nobody has started this launcher who knows more; see [ParseArgsAt].
 func ParseArgs(args []string, getenv func(string) string) (Invocation, error) {
+	return ParseArgsAt(site.Site{}, args, getenv)
+}
+
+// ParseArgsAt reads torchrun's command line: options with dashes or underscores, then the script and its arguments. PET_<OPTION>
+// variables, found by getenv, count where an option is not given, and the site where neither is. Errors are [nexus.Error]s,
+// [ErrHelp] or [ErrOtherTells].
+func ParseArgsAt(s site.Site, args []string, getenv func(string) string) (Invocation, error) {
+	given, rest, err := splitArgs(args)
+	if err != nil {
+		return Invocation{}, err
+	}
+	said := map[string]string{} // how the user calls what he has given
+	for name := range given {
+		said[name] = "--" + name
+	}
+	for name, o := range options() {
+		value := getenv(variable(name))
+		if said[name] != "" || value == "" {
+			continue
+		}
+		if o.flag && value != "0" && value != "1" {
+			return Invocation{}, refuse(fmt.Sprintf("%s is %q; it is 1 or 0", variable(name), value), "")
+		}
+		if !o.flag || value == "1" {
+			given[name], said[name] = value, variable(name)
+		}
+	}
+	inv := Invocation{PerNode: "1", Signals: defaultSignals()}
+	inv.Options.Meet.Rank = -1
+	if err := inv.settle(given, s); err != nil {
+		return Invocation{}, err
+	}
+	for name := range given {
+		if said[name] == "" {
+			said[name] = s.By + "'s --" + name
+		}
+	}
+	return inv.assemble(given, said, rest, getenv)
+}
+
+// splitArgs gives the options that are on the command line, by name, and what follows them.
+func splitArgs(args []string) (given map[string]string, rest []string, err error) {
 	known := options()
-	given := map[string]string{}
-	rest := args
+	given, rest = map[string]string{}, args
 	for len(rest) > 0 {
 		arg := rest[0]
 		if arg == "--" {
@@ -71,65 +134,87 @@ func ParseArgs(args []string, getenv func(string) string) (Invocation, error) {
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
 			break
 		}
+		if arg == "-h" || arg == "--help" {
+			return nil, nil, ErrHelp
+		}
 		name, value, inline := splitOption(arg)
 		o, ok := known[name]
 		if !ok {
-			return Invocation{}, wrongOption(arg, name, known)
+			return nil, nil, wrongOption(arg, name, known)
 		}
 		rest = rest[1:]
 		switch {
 		case o.flag && inline:
-			return Invocation{}, refuse(fmt.Sprintf("--%s takes no value", name), "")
+			return nil, nil, refuse(fmt.Sprintf("--%s takes no value", name), "")
 		case o.flag:
 			value = "1"
-		case !inline && len(rest) == 0:
-			return Invocation{}, refuse(fmt.Sprintf("--%s needs a value", name), "")
+		case !inline && (len(rest) == 0 || strings.HasPrefix(rest[0], "--")):
+			return nil, nil, refuse(fmt.Sprintf("--%s needs a value", name), "")
 		case !inline:
 			value, rest = rest[0], rest[1:]
 		}
 		given[name] = value
 	}
-	for name, o := range known {
-		value := getenv("PET_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
-		if _, set := given[name]; !set && value != "" && !(o.flag && value == "0") {
-			given[name] = value
-		}
-	}
-	return assemble(given, rest, getenv)
+	return given, rest, nil
 }
 
 // assemble applies the options in a fixed order and makes the command.
-func assemble(given map[string]string, rest []string, getenv func(string) string) (Invocation, error) {
+func (i Invocation) assemble(given, said map[string]string, rest []string, getenv func(string) string) (Invocation, error) {
 	known := options()
-	inv := Invocation{PerNode: "1"}
 	for _, name := range sortedKeys(given) {
-		if err := known[name].set(&inv, given[name]); err != nil {
-			return Invocation{}, refuse(fmt.Sprintf("--%s: %v", name, err), "")
+		if err := known[name].set(&i, given[name]); err != nil {
+			return Invocation{}, refuse(fmt.Sprintf("%s: %v", said[name], err), "")
 		}
 		if note := known[name].note; note != "" {
-			inv.Notes = append(inv.Notes, fmt.Sprintf("--%s does nothing here: %s", name, note))
+			i.Notes = append(i.Notes, fmt.Sprintf("%s does nothing here: %s", said[name], note))
 		}
 	}
-	_, module := given["module"]
-	_, noPython := given["no-python"]
-	argv, err := commandLine(rest, module, noPython, getenv)
-	inv.Options.Command = nexus.Command{Argv: argv}
-	return inv, err
+	argv, err := commandLine(rest, given, getenv)
+	i.Options.Command = nexus.Command{Argv: argv}
+	if err == nil {
+		err = i.meet(given)
+	}
+	if i.Options.Meet.Endpoint != "" && i.Options.RunID == "" {
+		i.Options.RunID = "none" // as torchrun: all nodes have to say the same, and none does
+	}
+	return i, err
 }
 
-// commandLine is what every worker runs: Python for a module or a .py file, any other program as it is.
-func commandLine(rest []string, module, noPython bool, getenv func(string) string) ([]string, error) {
+// commandLine is what every worker runs: Python for what only Python can run, as torchrun does for everything, and any
+// other program as it is.
+func commandLine(rest []string, given map[string]string, getenv func(string) string) ([]string, error) {
+	module, noPython, path := given["module"] != "", given["no-python"] != "", given["run-path"] != ""
 	switch {
 	case len(rest) == 0:
 		return nil, refuse("there is no program to launch", "nexus launch --nproc-per-node 4 train.py")
 	case module && noPython:
 		return nil, refuse("--module and --no-python contradict each other", "leave one of them out")
+	case path && (module || noPython):
+		return nil, refuse("--run-path takes a Python script: neither a --module nor a program that is no Python", "leave one of them out")
 	case module:
 		return append([]string{python(getenv), "-u", "-m"}, rest...), nil
-	case !noPython && strings.HasSuffix(rest[0], ".py"):
+	case path || !noPython && isPython(rest[0], getenv):
 		return append([]string{python(getenv), "-u"}, rest...), nil
 	}
 	return rest, nil
+}
+
+// isPython reports whether a program is for the interpreter to run: by its name, or because nothing else can run it. That is a
+// file that is not executable, a directory, and one that only lies in the working directory, where no program is looked for.
+func isPython(name string, getenv func(string) string) bool {
+	switch filepath.Ext(name) {
+	case ".py", ".pyc", ".pyz", ".zip":
+		return true
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return false
+	}
+	if strings.Contains(name, "/") {
+		return info.IsDir() || info.Mode()&0o111 == 0
+	}
+	_, err = lookPath(name, "/", getenv("PATH"))
+	return err != nil
 }
 
 // python is the interpreter of the active environment.
@@ -167,32 +252,13 @@ func wrongOption(arg, name string, known map[string]option) error {
 			return refuse(fmt.Sprintf("%s is no option of launch", arg), "did you mean --"+other+"?")
 		}
 	}
-	if name == "local-ranks-filter" || name == "numa-binding" || name == "signals-to-handle" {
-		return refuse(fmt.Sprintf("--%s of torchrun is not there yet", name), "leave it out")
+	switch name {
+	case "virtual-local-rank":
+		return refuse("--virtual-local-rank of torchrun is not here", "each worker sees all devices of the node; take the one of LOCAL_RANK")
+	case "duplicate-stdout-filters", "duplicate-stderr-filters":
+		return refuse(fmt.Sprintf("--%s of torchrun is not here", name), "nexus launch ... | grep PATTERN shows the lines that match")
 	}
 	return refuse(fmt.Sprintf("%s is no option of launch", arg), "options come before the script; what follows it is the script's own")
-}
-
-func oneNode(_ *Invocation, value string) error {
-	low, high, ranged := strings.Cut(value, ":")
-	if !ranged {
-		high = low
-	}
-	first, err := strconv.Atoi(low)
-	if _, err2 := strconv.Atoi(high); err != nil || err2 != nil || first < 1 {
-		return fmt.Errorf("%q is neither a number of nodes nor MIN:MAX", value)
-	}
-	if first != 1 {
-		return fmt.Errorf("launching on %s nodes is not there yet; this machine is one node", low)
-	}
-	return nil
-}
-
-func firstNode(_ *Invocation, value string) error {
-	if value != "0" {
-		return fmt.Errorf("%q: the only node has rank 0", value)
-	}
-	return nil
 }
 
 func count(value string) (int, error) {

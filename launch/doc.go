@@ -7,6 +7,9 @@
 // worker makes progress, or when all are done. What follows is decided by package elastic. Before a round begins
 // it is in the record of the budget, durably, so that a budget is never spent twice.
 //
+// With several nodes, the meeting (package rendezvous) says which rounds there are, and the agent runs its node's part:
+// it reports failures and endings and is told when to begin and to end.
+//
 // The package leaves to others which seats an attempt gets, when the next attempt comes (the engine), and what
 // an exit code looks like on a terminal (cli). It has no flags and reads no environment: both are handed in.
 // Durations are counted by [proc.Clock]'s Mono alone.

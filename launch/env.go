@@ -40,25 +40,25 @@ func seatEnv(o nexus.Order, base map[string]string, bare bool) map[string]string
 
 // roundFacts are what a round adds to an order.
 type roundFacts struct {
-	number     int
-	masterAddr string
-	masterPort int
-	role       string
-	runID      string
-	dir        attempt.Dir
-	errorFile  func(rank int) string
+	number    int
+	place     place
+	role      string
+	runID     string
+	dir       attempt.Dir
+	errorFile func(rank int) string
 }
 
-// workerEnv is the environment of one worker: torchrun's variables and ours. The seat is all there is: one node.
+// workerEnv is the environment of one worker of this node, by local rank: torchrun's variables and ours.
 func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []string {
 	env := maps.Clone(seat)
-	world := strconv.Itoa(o.Seat.Workers)
-	own := strconv.Itoa(rank)
+	p := r.place
+	world, here := strconv.Itoa(p.world), strconv.Itoa(o.Seat.Workers)
+	own := strconv.Itoa(p.first + rank)
 	for key, value := range map[string]string{
-		"RANK": own, "LOCAL_RANK": own, "ROLE_RANK": own,
-		"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "ROLE_WORLD_SIZE": world,
-		"GROUP_RANK": "0", "GROUP_WORLD_SIZE": "1", "ROLE_NAME": r.role,
-		"MASTER_ADDR": r.masterAddr, "MASTER_PORT": strconv.Itoa(r.masterPort),
+		"RANK": own, "LOCAL_RANK": strconv.Itoa(rank), "ROLE_RANK": own,
+		"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": here, "ROLE_WORLD_SIZE": world,
+		"GROUP_RANK": strconv.Itoa(p.group), "GROUP_WORLD_SIZE": strconv.Itoa(p.groups), "ROLE_NAME": r.role,
+		"MASTER_ADDR": p.addr, "MASTER_PORT": strconv.Itoa(p.port),
 		"TORCHELASTIC_RUN_ID":          r.runID,
 		"TORCHELASTIC_RESTART_COUNT":   strconv.Itoa(r.number),
 		"TORCHELASTIC_MAX_RESTARTS":    strconv.Itoa(o.RestartsLeft),
@@ -67,10 +67,18 @@ func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []
 		"NEXUS_ROUND":                  strconv.Itoa(r.number),
 		"NEXUS_ACK_FILE":               r.dir.AckFile(),
 		"NEXUS_PROGRESS_FILE":          r.dir.ProgressFile(rank),
+		"NEXUS_STACK_FILE":             r.dir.StackFile(r.number, rank),
 	} {
 		env[key] = value
 	}
 	unlessSet(env, "OMP_NUM_THREADS", strconv.Itoa(threads(o.Seat)))
+	if p.device != "" {
+		unlessSet(env, "GLOO_SOCKET_IFNAME", p.device)
+		unlessSet(env, "TP_SOCKET_IFNAME", p.device)
+		if p.device != "lo" {
+			unlessSet(env, "NCCL_SOCKET_IFNAME", "="+p.device)
+		}
+	}
 	unlessSet(env, "TORCH_NCCL_ASYNC_ERROR_HANDLING", "1")
 	unlessSet(env, "NCCL_ASYNC_ERROR_HANDLING", "1")
 	return list(env)
@@ -78,6 +86,14 @@ func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []
 
 // threads is each worker's part of the seat's CPUs.
 func threads(s nexus.Seat) int { return max(1, int(s.CPU)/1000/max(1, s.Workers)) }
+
+// Threads is what [Run] sets OMP_NUM_THREADS to for several workers; 0 where it is not its choice, or one worker has all.
+func Threads(o Options) int {
+	if o.Workers < 2 || slices.ContainsFunc(o.Env, func(line string) bool { return strings.HasPrefix(line, "OMP_NUM_THREADS=") }) {
+		return 0
+	}
+	return threads(nexus.Seat{Workers: o.Workers, CPU: nexus.CPU(o.CPUs) * 1000})
+}
 
 // devices names the seat's GPUs as CUDA wants to hear it: by UUID where there is one.
 func devices(gpus []nexus.SeatGPU) string {

@@ -32,7 +32,7 @@ func ringEnv(t *testing.T, o nexus.Order, rank int) []string {
 		t.Fatal(err)
 	}
 	return workerEnv(o, seatEnv(o, base, false), roundFacts{
-		number: 2, masterAddr: "127.0.0.1", masterPort: 29500, role: "default", runID: o.Job, dir: attempt.Dir("/state/j7k2/3"),
+		number: 2, place: place{groups: 1, world: 4, addr: "127.0.0.1", port: 29500}, role: "default", runID: o.Job, dir: attempt.Dir("/state/j7k2/3"),
 		errorFile: func(rank int) string { return attempt.Dir("/state/j7k2/3").ErrorFile(2, rank) },
 	}, rank)
 }

@@ -31,7 +31,7 @@ func TestTheVerdictOfTheHangWatch(t *testing.T) {
 					leave(dir.ProgressFile(rank), nexus.Progress{Rank: rank, Step: 99})
 				}
 			}
-			w := newWatch(dir, len(test.steps), time.Minute)
+			w := newWatch(dir, 0, len(test.steps), time.Minute)
 			if w.hung(time.Hour) {
 				t.Fatal("a verdict before the first step")
 			}
@@ -46,7 +46,7 @@ func TestTheVerdictOfTheHangWatch(t *testing.T) {
 			if !w.hung(2*time.Hour + time.Minute) {
 				t.Fatal("no verdict")
 			}
-			if rank, message := w.verdict(); rank != test.rank || message != test.message {
+			if rank, message, _ := w.verdict(make([]stack, len(test.steps))); rank != test.rank || message != test.message {
 				t.Errorf("%d: %s", rank, message)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"ainexus.io/attempt/saved"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
 )
@@ -17,10 +18,17 @@ func (a *agent) judge(r *round) ending {
 		e := ending{cause: nexus.CauseHang, rank: r.hangRank, exit: 1, message: r.hang}
 		if e.rank >= 0 {
 			e.tail = r.outputs.tails[e.rank].Lines()
+			e.rank += a.place.first
+		}
+		if r.hangStack != nil {
+			e.tail = r.hangStack
 		}
 		return e
 	}
 	failures := a.failures(r)
+	if len(failures) == 0 && r.told {
+		return ending{told: true, rank: -1}
+	}
 	if len(failures) == 0 {
 		return ending{ok: true, rank: -1, message: fmt.Sprintf("%s ended well after %s",
 			times(len(r.workers), "worker", "workers"), about(a.clock.Mono()-r.began))}
@@ -43,10 +51,11 @@ func (a *agent) failures(r *round) (list []failure) {
 // blame tells of the failure that came first.
 func (a *agent) blame(r *round, f failure) ending {
 	e := ending{
-		cause: nexus.CauseExit, rank: f.rank, exit: exitCode(f.exit), tail: r.outputs.tails[f.rank].Lines(),
+		killed: f.exit.Signal != 0, said: f.report != nil, at: f.exit.At,
+		cause: nexus.CauseExit, rank: a.place.first + f.rank, exit: exitCode(f.exit), tail: r.outputs.tails[f.rank].Lines(),
 	}
 	o := a.oom(r.oomAt)
-	e.message = describe(fmt.Sprintf("rank %d", f.rank), f.exit, o)
+	e.message = describe(fmt.Sprintf("rank %d", a.place.first+f.rank), f.exit, o)
 	switch {
 	case o.ended(f.exit):
 		e.cause, e.outOf = nexus.CauseOOM, nexus.OutOfMemory
@@ -96,7 +105,7 @@ func (a *agent) stopped(request stopRequest, began time.Duration) ending {
 		return e
 	}
 	lost := a.clock.Mono() - began
-	if age, ok := sinceCheckpoint(below(a.order.Workdir, a.order.Spec.Checkpoint.Path), a.order.Job); ok {
+	if age, ok := saved.Age(below(a.order.Workdir, a.order.Spec.Checkpoint.Path), a.order.Job); ok {
 		lost = min(lost, age)
 	}
 	e.lost = int64(lost / time.Second)

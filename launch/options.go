@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"ainexus.io/c10d"
 	"ainexus.io/launch/elastic"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
@@ -27,13 +28,21 @@ type Options struct {
 	MasterAddr string // default 127.0.0.1
 	MasterPort int    // 0: 29500 if that is free, else any
 
+	Binding Binding // which CPUs each worker may use; zero: all
+
+	Meet Meet // where several nodes meet; zero: this one is all there is
+
+	Store c10d.Limits // of each round's key-value store; zero fields take their defaults
+
 	LogDir    string // files <LogDir>/<RunID>/attempt_<round>/<rank>/{stdout.log,stderr.log,error.json}; empty: none
 	Redirects Std    // streams that go to the files only
 	Tee       Std    // streams that go to the files and are shown; without either all do, where LogDir is set
 
+	Show []int // local ranks whose streams are shown; nil: all
+
 	Stdout, Stderr io.Writer        // the workers' lines, prefixed; nil: not shown
 	Terminal       bool             // both are a terminal: lines may be dropped rather than stop the workers
-	Signals        <-chan os.Signal // INT and TERM stop (the second one kills), USR1 and USR2 are passed on
+	Signals        <-chan os.Signal // INT, TERM, HUP and QUIT stop (the second one kills), others are passed on
 	Grace          time.Duration    // from the stop to the kill; default 30 s
 
 	Keeper  []string        // program and first arguments of the keeper

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,7 +44,7 @@ func (s screen) close() {
 func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed error) {
 	tail := &proc.Tail{}
 	o.tails = append(o.tails, tail)
-	prefix := fmt.Sprintf("[rank %d] ", rank)
+	prefix := fmt.Sprintf("[rank %d] ", a.place.first+rank)
 	if !a.bare {
 		log, err := o.log(a.dir.WorkerLog(round, rank), a.logSize)
 		if err != nil {
@@ -67,7 +68,7 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 			}
 			sink.Log = log
 		}
-		if !shown {
+		if !shown || a.shown != nil && !slices.Contains(a.shown, rank) {
 			sink.Live = nil
 		}
 		if *stream.end, failed = o.capture(sink); failed != nil {
@@ -131,9 +132,10 @@ func (a *agent) streams(rank, bit int) (toFile, shown bool) {
 	return redirected || teed, teed || !redirected
 }
 
-// rankDir is torchrun's layout, for a bare launch with a log directory.
+// rankDir is torchrun's layout, for a bare launch with a log directory. By local rank on one node; several may share
+// the directory, and there it is the rank among all.
 func (a *agent) rankDir(round, rank int) string {
-	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(rank))
+	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(a.place.first+rank))
 }
 
 // errorFile is where a worker may leave its error.

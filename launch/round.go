@@ -27,6 +27,19 @@ type ending struct {
 	lasted  time.Duration
 	ack     *nexus.Ack
 	lost    int64 // seconds of work; -1 unknown
+
+	told         bool // it ended because the meeting said so
+	killed, said bool // a signal ended the worker to blame; it had left a report
+	at           time.Time
+}
+
+// place is what a round gives this node.
+type place struct {
+	group, groups int // group rank, number of nodes
+	first, world  int // rank of the first worker here, number of workers
+	addr          string
+	port          int
+	device        string // network interface of the other nodes' way here; empty: one node
 }
 
 // round is the workers of one round.
@@ -40,11 +53,14 @@ type round struct {
 	oomAt   int // the cgroup's count when the round began
 	exits   chan int
 
+	told     bool          // the meeting ends it
 	asked    time.Time     // when the workers were told to end; zero: they were not
 	deadline time.Duration // Mono, of the kill; where asked
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
 	hangRank int
+	// hangStack is where the rank to blame was, as text; nil where it did not say.
+	hangStack []string
 }
 
 // round runs one round from an empty store to the last worker's end.
@@ -68,8 +84,10 @@ func (a *agent) round(ctx context.Context, number int) ending {
 
 // openRound starts the workers.
 func (a *agent) openRound(r *round) (err error) {
-	if err := a.emptyStore(); err != nil {
-		return err
+	if a.meeting == nil {
+		if err := a.alone(); err != nil {
+			return err
+		}
 	}
 	if err := checkDir(a.order.Workdir); err != nil {
 		return err
@@ -77,14 +95,16 @@ func (a *agent) openRound(r *round) (err error) {
 	if r.program, err = resolve(a.order.Spec.Run, a.order.Workdir, a.env); err != nil {
 		return err
 	}
-	if !a.bare {
-		if err := os.MkdirAll(a.dir.LogDir(r.number), 0o700); err != nil {
-			return fmt.Errorf("making a place for logs: %w", err)
-		}
+	if err := os.MkdirAll(a.dir.LogDir(r.number), 0o700); err != nil {
+		return fmt.Errorf("making a place for logs: %w", err)
 	}
 	facts := roundFacts{
-		number: r.number, role: a.role, runID: a.runID, dir: a.dir, masterAddr: a.master.addr, masterPort: a.store.Addr().(*net.TCPAddr).Port,
+		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place,
 		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
+	}
+	cpus, err := a.bindings()
+	if err != nil {
+		return err
 	}
 	commands := make([]proc.Command, a.order.Seat.Workers)
 	for rank := range commands {
@@ -99,10 +119,10 @@ func (a *agent) openRound(r *round) (err error) {
 		}
 		commands[rank] = proc.Command{
 			Path: r.program.path, Argv: r.program.argv, Dir: a.order.Workdir, Stdout: out, Stderr: errs,
-			Env: workerEnv(a.order, a.env, facts, rank),
+			Env: workerEnv(a.order, a.env, facts, rank), CPUs: cpus[rank],
 		}
 	}
-	r.watch = newWatch(a.dir, len(commands), time.Duration(a.order.Spec.NoProgress))
+	r.watch = newWatch(a.dir, a.place.first, len(commands), time.Duration(a.order.Spec.NoProgress))
 	if r.workers, err = a.group.Start(commands...); err != nil {
 		return explainStart(err, r.program)
 	}
@@ -115,6 +135,25 @@ func (a *agent) openRound(r *round) (err error) {
 		}()
 	}
 	a.show(r, nexus.AgentRunning)
+	return nil
+}
+
+// bindings are the CPUs of each worker, nil for all.
+func (a *agent) bindings() ([][]int, error) {
+	if a.binding == bindNothing {
+		return make([][]int, a.order.Seat.Workers), nil
+	}
+	m := thisMachine()
+	value, set := a.env["CUDA_VISIBLE_DEVICES"]
+	return m.bind(a.binding, a.order.Seat.Workers, visibleGPUs(value, set, len(m.gpus)))
+}
+
+// alone makes the round that of the only node.
+func (a *agent) alone() error {
+	if err := a.emptyStore(); err != nil {
+		return err
+	}
+	a.place = place{groups: 1, world: a.order.Seat.Workers, addr: a.master.addr, port: a.store.Addr().(*net.TCPAddr).Port}
 	return nil
 }
 
@@ -132,7 +171,7 @@ func (a *agent) emptyStore() error {
 		port = 29500
 	}
 	listen := func(port int) (err error) {
-		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Logger: a.log})
+		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Limits: a.storeLimits, Logger: a.log})
 		return err
 	}
 	err := listen(port)
@@ -151,10 +190,10 @@ func (a *agent) emptyStore() error {
 // show writes the workers into the status.
 func (a *agent) show(r *round, state nexus.AgentState) {
 	a.board.set(func(s *nexus.Status) {
-		s.State, s.Round, s.Master = state, r.number, net.JoinHostPort(a.master.addr, strconv.Itoa(a.store.Addr().(*net.TCPAddr).Port))
+		s.State, s.Round, s.Master = state, r.number, net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
 		s.Workers = make([]nexus.WorkerStatus, len(r.workers))
 		for rank, p := range r.workers {
-			w := nexus.WorkerStatus{Rank: rank, LocalRank: rank, PID: p.PID}
+			w := nexus.WorkerStatus{Rank: a.place.first + rank, LocalRank: rank, PID: p.PID}
 			if !p.Running() {
 				if e := p.Exit(); e.Signal != 0 {
 					w.Signal = signalName(e.Signal)

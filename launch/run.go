@@ -71,10 +71,13 @@ func (o Options) agent() (*agent, error) {
 		return nil, errors.New("the log directory is not absolute")
 	}
 	a := &agent{
-		bare: true, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, keeper: o.Keeper,
+		bare: true, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, shown: o.Show, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
 		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, log: o.Logger,
 	}
 	a.master.addr, a.master.port = o.MasterAddr, o.MasterPort
+	if a.meet = o.Meet; a.meet.Endpoint != "" {
+		a.master.addr = "" // the meeting says where each round's store is
+	}
 	if a.role == "" {
 		a.role = "default"
 	}
@@ -89,6 +92,9 @@ func (o Options) agent() (*agent, error) {
 	a.runID = o.RunID
 	if a.runID == "" {
 		a.runID = job
+		if o.Meet.Endpoint != "" {
+			a.runID = "none" // as torchrun has it: all nodes have to name the same one
+		}
 	}
 	env := map[string]string{}
 	for _, line := range o.Env {

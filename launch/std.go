@@ -48,6 +48,16 @@ func (s Std) of(rank int) int {
 	return s.all
 }
 
+// Any reports whether a stream of the first so many ranks is meant.
+func (s Std) Any(workers int) bool {
+	for rank := range workers {
+		if s.of(rank) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 const (
 	stdout = 1
 	stderr = 2

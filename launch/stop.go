@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -75,7 +76,7 @@ func requested(o nexus.StopOrder, grace time.Duration) stopRequest {
 	return r
 }
 
-// signalWatch is a bare launch's: INT and TERM stop it, the second time at once; USR1 and USR2 go to the workers.
+// signalWatch is a bare launch's: INT, TERM, HUP and QUIT stop it, the second time at once; all others go to the workers.
 func signalWatch(ctx context.Context, signals <-chan os.Signal, grace time.Duration, tell func(stopRequest), forward func(syscall.Signal)) {
 	for asked := 0; ; {
 		select {
@@ -89,7 +90,7 @@ func signalWatch(ctx context.Context, signals <-chan os.Signal, grace time.Durat
 			if !ok {
 				continue
 			}
-			if s == syscall.SIGUSR1 || s == syscall.SIGUSR2 {
+			if !slices.Contains(stopping(), got) {
 				forward(s)
 				continue
 			}

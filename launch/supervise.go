@@ -28,8 +28,11 @@ func (a *agent) supervise(ctx context.Context, r *round) {
 		case rank := <-r.exits:
 			alive--
 			state := nexus.AgentRunning
-			if !r.workers[rank].Exit().OK() && r.asked.IsZero() && alive > 0 {
-				a.end(r, failureGrace)
+			if !r.workers[rank].Exit().OK() && r.asked.IsZero() {
+				a.tellFailed(r)
+				if alive > 0 {
+					a.end(r, failureGrace)
+				}
 			}
 			if !r.asked.IsZero() {
 				state = nexus.AgentStopping
@@ -39,6 +42,8 @@ func (a *agent) supervise(ctx context.Context, r *round) {
 			a.signal(r, s)
 		case request := <-a.stops:
 			a.obey(r, request)
+		case o := <-a.orders():
+			a.carryOut(r, o)
 		case <-ended:
 			ended = nil
 			a.obey(r, a.ctxEnded())
@@ -71,7 +76,7 @@ func (a *agent) consider(r *round, now time.Duration) {
 		return
 	}
 	if r.watch.hung(now) {
-		r.hangRank, r.hang = r.watch.verdict()
+		r.hangRank, r.hang, r.hangStack = r.watch.verdict(a.askWhere(r))
 		a.end(r, failureGrace)
 	}
 }
@@ -97,6 +102,7 @@ func (a *agent) ctxEnded() stopRequest {
 
 // obey begins a stop. One that is under way may be shortened, never prolonged.
 func (a *agent) obey(r *round, request stopRequest) {
+	a.leave(request)
 	if r.stop == nil { // also where the round is failing: a stop wins
 		r.stop = &request
 	}

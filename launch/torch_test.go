@@ -10,9 +10,9 @@ import (
 	"ainexus.io/nexus"
 )
 
-// PyTorch's own init_process_group finds our store, and finds it empty after a restart.
-func TestPyTorchMeetsInEveryRound(t *testing.T) {
-	t.Parallel()
+// withTorch is the command line of a Python that has PyTorch.
+func withTorch(t *testing.T) []string {
+	t.Helper()
 	python := strings.Fields(os.Getenv("NEXUS_TEST_PYTHON"))
 	if len(python) == 0 {
 		python = []string{"/usr/bin/python3"}
@@ -23,6 +23,13 @@ func TestPyTorchMeetsInEveryRound(t *testing.T) {
 		}
 		t.Skip("no PyTorch here: install python3-torch, or name an interpreter that has it in NEXUS_TEST_PYTHON")
 	}
+	return python
+}
+
+// PyTorch's own init_process_group finds our store, and finds it empty after a restart.
+func TestPyTorchMeetsInEveryRound(t *testing.T) {
+	t.Parallel()
+	python := withTorch(t)
 	script, err := filepath.Abs("testdata/ring.py")
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,7 @@
 package nexus
 
+import "time"
+
 // ManifestSuffix is what a checkpoint's manifest is called: P and P.nexus.json.
 const ManifestSuffix = ".nexus.json"
 
@@ -19,6 +21,19 @@ type ManifestFile struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+}
+
+// Saved is a checkpoint as it was found.
+type Saved struct {
+	Path      string    `json:"path"`
+	Step      int64     `json:"step"`
+	Epoch     Epoch     `json:"epoch"`
+	WorldSize int       `json:"world_size"`
+	Size      int64     `json:"size"` // bytes
+	At        time.Time `json:"at"`   // when it was finished
+	Valid     bool      `json:"valid"`
+	Compared  bool      `json:"compared"`        // its checksums were; else only its sizes
+	Wrong     string    `json:"wrong,omitempty"` // why it is not valid
 }
 
 // Ack is what rank 0 writes to $NEXUS_ACK_FILE when a stop found a checkpoint saved.

@@ -16,7 +16,7 @@
 //   - Type: training, inference, preprocessing, evaluation: what a job prefers, never what it may.
 //   - Priority: low, normal, high, critical: decides first.
 //   - Phase: Pending, Starting, Running, Stopping, then Succeeded, Failed or Cancelled.
-//   - Checkpoint: saved work; valid only with its [Manifest] beside it.
+//   - Checkpoint: saved work; valid only with its [Manifest] beside it. Saved: one as it was found.
 //
 // # Places
 //

@@ -10,6 +10,15 @@ type Node struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	Rack   string            `json:"rack,omitempty"`
 	Block  string            `json:"block,omitempty"`
+	// Taken is what others than jobs of ours hold of it: pods of somebody else's, on Kubernetes.
+	Taken Taken `json:"taken,omitzero"`
+}
+
+// Taken is a part of a node that the planner neither gives away nor takes back. Devices are marked one by one:
+// [GPU].Taken.
+type Taken struct {
+	CPU    CPU `json:"cpu,omitempty"`
+	Memory MiB `json:"memory,omitempty"`
 }
 
 // NodeState says whether a node takes jobs.
@@ -40,6 +49,8 @@ type GPU struct {
 	MIG     string `json:"mig,omitempty"`    // the profile of a MIG slice, "1g.10gb"; empty: a whole device
 	Util    int    `json:"util"`             // utilisation in steps of 10 %: 0..10
 	Island  string `json:"island,omitempty"` // NVLink island
+	// Taken says that others than jobs of ours hold the device as a whole.
+	Taken bool `json:"taken,omitempty"`
 	// Problem says why the device takes no jobs; empty when it is well.
 	Problem string `json:"problem,omitempty"`
 }

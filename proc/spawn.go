@@ -17,6 +17,7 @@ type Command struct {
 	Dir    string
 	Stdout *os.File // nil: /dev/null
 	Stderr *os.File // nil: /dev/null
+	CPUs   []int    // logical CPUs that it may run on, where the system can say so; nil: all
 }
 
 // Exit is how a process ended.
@@ -135,7 +136,12 @@ func start(c Command, group *Cgroup) (*Process, error) {
 			files[i] = null
 		}
 	}
+	restore, err := narrow(c.CPUs)
+	if err != nil {
+		return nil, fmt.Errorf("binding %s to its CPUs: %w", c.Path, err)
+	}
 	handle, err := startIn(group, c, files)
+	restore()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.Path, err)
 	}

@@ -1,6 +1,28 @@
 package proc
 
-import "syscall"
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// narrow has the calling thread run on these CPUs alone, so that what it starts does, until restore is called.
+func narrow(cpus []int) (restore func(), err error) {
+	if cpus == nil {
+		return func() {}, nil
+	}
+	var before, set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return nil, err
+	}
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.SchedSetaffinity(0, &before) }, nil
+}
 
 // sysProcAttr makes the child lead a session, die with the starting thread, and be born in the cgroup.
 func sysProcAttr(group *Cgroup) (attr *syscall.SysProcAttr, release func(), err error) {

@@ -12,6 +12,7 @@ import (
 type clearing struct {
 	soon    bool                           // in what is free now as well as in `later`; else in `later` alone
 	may     func(*entry) bool              // who may be asked
+	among   func(slot int) []*entry        // who of a node there is to look at; nil: all who live there
 	orders  []func(a, b *entry) int        // in which they are tried; each gives one proposal per node
 	compare func(proposal, b []*entry) int // negative: the better proposal
 }
@@ -114,10 +115,22 @@ func (c *cycle) proposals(e *entry, cl clearing, better func(a, b *proposal) int
 func (c *cycle) clearNode(slot int, t *table, cl clearing) (best []*entry, ok bool) {
 	name, spec := c.index.rooms[slot].Node.Name, &t.spec
 	c.tried = c.tried[:0]
-	for _, e := range c.live[name] {
+	try := func(e *entry) {
 		if cl.may(e) {
 			c.tried = append(c.tried, onNode{e, seatAt(&e.job, name)})
 		}
+	}
+	if cl.among != nil {
+		for _, e := range cl.among(slot) {
+			try(e)
+		}
+	} else {
+		for _, e := range c.live[name] {
+			try(e)
+		}
+	}
+	if cl.soon && c.tooFew(slot, spec) {
+		return nil, false
 	}
 	if len(c.tried) == 0 && !c.apart.has(slot) {
 		return nil, t.values[slot].fits // as things are
@@ -149,6 +162,19 @@ func (c *cycle) clearNode(slot int, t *table, cl clearing) (best []*entry, ok bo
 		}
 	}
 	return best, true
+}
+
+// tooFew reports whether a node has not as many GPUs as a job wants, idle now and with those that are tried together. It saves
+// the trouble of trying them.
+func (c *cycle) tooFew(slot int, s *nexus.Spec) bool {
+	if s.Resources.GPUs.Auto {
+		return false
+	}
+	n := idleIn(&c.index.rooms[slot])
+	for i := range c.tried {
+		n += len(c.tried[i].seat.GPUs)
+	}
+	return n < s.Resources.GPUs.N
 }
 
 // onNode is a live job and what it holds on the node at hand.

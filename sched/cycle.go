@@ -28,9 +28,10 @@ type cycle struct {
 	stuck    *entry // the first that found nothing
 	first    *entry // the first that keeps a claim on what others hold
 
-	turnsSeen bool  // the next turn was looked for
-	apart     slots // the nodes on which `later` is not as `now`, or something is owed
-	resizing        // who comes back with more or fewer nodes
+	turnsSeen bool       // the next turn was looked for
+	hadTurn   [][]*entry // by slot: whose turn is over; nil until asked for
+	apart     slots      // the nodes on which `later` is not as `now`, or something is owed
+	resizing             // who comes back with more or fewer nodes
 	// barren, dry and robbed remember what failed where quotas decide: nobody to evict, held by quota, nothing to take
 	// back.
 	barren, robbed map[hungry]bool

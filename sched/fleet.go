@@ -97,13 +97,14 @@ func demands(s *nexus.Spec) []demand {
 	switch {
 	case res.GPUs.N > 0:
 		list = append(list, demand{"gpus", int64(res.GPUs.N), func(r *ledger.Room) int64 {
-			return int64(closest(r, s, p.wholeGPUs(nil, r, res)))
+			p.free = p.wholeGPUs(p.free[:0], r, res)
+			return int64(closest(r, s, p.free))
 		}})
 	case res.Share():
 		list = append(list, demand{"gpu_memory", int64(res.GPUMemory), func(r *ledger.Room) int64 {
 			var most nexus.MiB
 			for i := range r.GPUs {
-				if isModel(&r.Node.GPUs[i], res.GPUModel) && r.Node.GPUs[i].MIG == res.MIG {
+				if r.GPUs[i].Share > most && p.suit(&r.Node.GPUs[i], res.GPUModel) && r.Node.GPUs[i].MIG == res.MIG {
 					most = max(most, r.GPUs[i].Share)
 				}
 			}

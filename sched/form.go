@@ -20,6 +20,7 @@ type form struct {
 	saved    bool          // it would open an idle device for a part of it
 	stuck    bool          // nobody can be moved for it
 	tired    bool          // nobody's turn is over for its jobs that have not run yet
+	worn     worn          // nor for those that have
 	hopeless int           // 1 + how many jobs had been lifted when a claim was not to be had
 	odd      bool          // some of its jobs have a story of their own: none may be passed over
 	short    *nexus.Reason // what is short now
@@ -67,7 +68,7 @@ func (p *Planner) widen(e *entry) {
 // in makes sure that the notes on a form are of this cycle.
 func (c *cycle) in(f *form) *form {
 	if f.cycle != c.number {
-		f.cycle, f.full, f.barren, f.saved, f.stuck, f.tired, f.hopeless, f.odd, f.short = c.number, nil, 0, false, false, false, 0, false, nil
+		f.cycle, f.full, f.barren, f.saved, f.stuck, f.tired, f.worn, f.hopeless, f.odd, f.short = c.number, nil, 0, false, false, false, worn{}, 0, false, nil
 	}
 	return f
 }

@@ -53,6 +53,9 @@ func (c *cycle) hold() []nexus.Hold {
 // blockedByFleet finds what no waiting helps against: too small a fleet, nodes that are not Ready, devices
 // that are not well.
 func (c *cycle) blockedByFleet(e *entry) bool {
+	if f := e.form; f.fleetAt == c.facts && f.fleet.Code == "" {
+		return false // as nearly always
+	}
 	r := c.fleetOf(e.form)
 	if r.Code != "" {
 		c.reasons[e] = r
@@ -136,12 +139,17 @@ func (c *cycle) inTheWay(e *entry) string {
 	for _, cl := range c.claims[e.ahead:] {
 		c.later.Release(cl.entry.job.ID)
 	}
+	single := gang(&e.as.spec).Min == 1 && e.as.spec.Topology == (nexus.Topology{})
 	for last, cl := range c.claims[:e.ahead] {
 		c.later.Release(cl.entry.job.ID)
 		fits := false
-		c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
-			fits = c.findNow(e) != nil
-		})
+		if single {
+			fits = c.makesWay(e, last)
+		} else {
+			c.without(func(i int, _ claim) bool { return i <= last || i >= e.ahead }, func() {
+				fits = c.findNow(e) != nil
+			})
+		}
 		if fits {
 			return cl.entry.job.ID
 		}
@@ -158,4 +166,41 @@ func (c *cycle) inTheWay(e *entry) string {
 		return first.job.ID
 	}
 	return ""
+}
+
+// makesWay reports whether a job of one node has a seat, were there neither a claim, which has left `later`, nor those before it.
+// Of all but the first it is known that without those before it there was none, so only the nodes of the claim are looked at.
+func (c *cycle) makesWay(e *entry, claim int) bool {
+	t := c.index.table(e.as.shape, &e.as.spec)
+	if claim > 0 {
+		for node := range c.claims[claim].owes {
+			if slot, ok := c.now.Slot(node); ok && c.seatWithout(e, t, slot, claim) {
+				return true
+			}
+		}
+		return false
+	}
+	if slot := t.best(&c.apart); slot >= 0 && t.values[slot].fits {
+		return true
+	}
+	return slices.ContainsFunc(c.apart.list, func(slot int) bool { return c.seatWithout(e, t, slot, claim) })
+}
+
+// seatWithout reports whether a node would then have the seat. What is owed there is added up only if it could.
+func (c *cycle) seatWithout(e *entry, t *table, slot, claim int) bool {
+	node := c.index.rooms[slot].Node.Name
+	if !t.values[slot].fits || !c.now.Room(node, &c.room) || !c.later.Room(node, &c.other) {
+		return false
+	}
+	c.room.Narrow(&c.other)
+	if _, fits := c.index.picker.rate(&c.room, &e.as.spec); !fits {
+		return false
+	}
+	owed := debt{}
+	for _, cl := range c.claims[claim+1 : e.ahead] {
+		owed = owed.worst(cl.owes[node])
+	}
+	owed.subtract(&c.room)
+	_, fits := c.index.picker.rate(&c.room, &e.as.spec)
+	return fits
 }

@@ -116,13 +116,14 @@ func (x *index) table(s shape, spec *nexus.Spec) *table {
 	}
 	x.uses++
 	t.used = x.uses
-	changed := 0
 	many := t.seen == 0
 	t.seen = x.ledger.Changed(t.seen, func(slot int) {
-		before := t.values[slot].fits
-		t.values[slot] = x.rate(t, &x.rooms[slot])
-		t.fit += bit(t.values[slot].fits) - bit(before)
-		if changed++; !many {
+		before := t.values[slot]
+		if t.values[slot] = x.rate(t, &x.rooms[slot]); t.values[slot] == before {
+			return // what was tried was undone
+		}
+		t.fit += bit(t.values[slot].fits) - bit(before.fits)
+		if !many {
 			t.play(slot)
 		}
 	})
@@ -151,8 +152,10 @@ func (x *index) rate(t *table, r *ledger.Room) rating {
 	if r.Node.State != nexus.Ready {
 		return rating{met: -1}
 	}
-	if rank, ok := x.picker.rate(r, &t.spec); ok {
-		return rating{fits: true, met: int8(len(t.demands)), rank: rank}
+	if gpus := &t.spec.Resources.GPUs; gpus.Auto || gpus.N <= idleIn(r) {
+		if rank, ok := x.picker.rate(r, &t.spec); ok {
+			return rating{fits: true, met: int8(len(t.demands)), rank: rank}
+		}
 	}
 	for i := range t.demands {
 		if have := t.demands[i].have(r); have < t.demands[i].need {

@@ -111,23 +111,39 @@ func tightest(found []candidate, n int) []candidate {
 		func(node *nexus.Node) string { return node.Block },
 	}
 	for _, place := range within {
-		groups, best := map[string][]candidate{}, ""
+		sizes, best := map[string]int{}, ""
 		for _, o := range found {
 			if name := place(o.node); name != "" {
-				groups[name] = append(groups[name], o)
+				sizes[name]++
 			}
 		}
-		for name, group := range groups {
-			if len(group) < n {
+		for name, size := range sizes {
+			if size < n {
 				continue
 			}
-			if best == "" || cmp.Or(cmp.Compare(len(group), len(groups[best])), cmp.Compare(name, best)) < 0 {
+			if best == "" || cmp.Or(cmp.Compare(size, sizes[best]), cmp.Compare(name, best)) < 0 {
 				best = name
 			}
 		}
 		if best != "" {
-			return groups[best]
+			return slices.DeleteFunc(found, func(o candidate) bool { return place(o.node) != best })
 		}
 	}
 	return found
+}
+
+// sameHardware reports whether a node has what it had.
+func sameHardware(a, b *nexus.Node) bool {
+	return a.CPU == b.CPU && a.Memory == b.Memory && slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
+		return d.Model == e.Model && d.Memory == e.Memory && d.Reserve == e.Reserve
+	})
+}
+
+// sameMachine reports whether a node is what it was, however busy it is.
+func sameMachine(a, b *nexus.Node) bool {
+	return a.State == b.State && a.Rack == b.Rack && a.Block == b.Block && a.CPU == b.CPU && a.Memory == b.Memory &&
+		slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
+			d.Util, d.Free, d.Foreign, d.Taken = e.Util, e.Free, e.Foreign, e.Taken
+			return d == e
+		})
 }

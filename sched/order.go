@@ -118,6 +118,14 @@ func (l *line) merge(spotOf func(*entry) spot) {
 	if len(l.come) == 0 {
 		return
 	}
+	if len(l.come) <= 4 && len(l.spots) > 64 { // one by one
+		for _, e := range l.come {
+			i, _ := l.find(e)
+			l.spots = slices.Insert(l.spots, i, spotOf(e))
+		}
+		l.come = l.come[:0]
+		return
+	}
 	slices.SortFunc(l.come, l.compare)
 	old := len(l.spots)
 	l.spots = slices.Grow(l.spots, len(l.come))[:old+len(l.come)]
@@ -138,7 +146,7 @@ func (c *cycle) spotOf(e *entry) spot {
 	j := &e.job
 	return spot{
 		entry: e, form: e.form, priority: j.Spec.Priority, work: e.work,
-		plain: !(c.anySlicing() && j.Served > 0) && c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && j.HeldBy == "" && len(j.After) == 0 && j.Member == nil,
+		plain: !(c.anySlicing() && j.Served > 0) && c.tree.plain && e.queue >= 0 && j.NotBefore.IsZero() && alone(j),
 	}
 }
 

@@ -55,6 +55,8 @@ type Planner struct {
 	ready   int // of the fleet's GPUs, those of Ready nodes, when its facts were readyAt
 	readyAt uint64
 
+	standings standings // where the policy ranks anew
+
 	kept   map[string]nexus.Reservation // as last told
 	moved  int                          // jobs, to make room for others
 	claims []claim                      // of the last step
@@ -71,6 +73,11 @@ type entry struct {
 	spared bool          // it lives and was preempted so often that it is left alone
 	told   nexus.Reason  // while it waits; Code is empty before the first
 	ahead  int           // how many claims there were when its turn came
+
+	whole   time.Duration // how long it will run in total, where the policy is an oracle
+	slots   []int         // where its seats are, when the fleet was slotsAt
+	slotsAt uint64
+	passed  bool // it runs and has to go, as was just found out
 
 	queue int        // its queue's position in the tree; -1: there is none
 	spent amounts    // what it counts for while it lives; nil: nothing
@@ -269,7 +276,7 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 func (p *Planner) forget() {
 	p.jobs, p.forms, p.queues = map[string]*entry{}, map[shape]*form{}, map[string]nexus.Queue{}
 	p.live, p.leaving, p.taken = map[string]map[string]*entry{}, map[string]*entry{}, map[string]nexus.Job{}
-	p.elastic = map[string]*entry{}
+	p.elastic, p.standings = map[string]*entry{}, standings{}
 	p.running = map[string]int{}
 	p.line, p.waiting, p.claims, p.ranks, p.spared = line{}, 0, nil, [4]int{}, 0
 	p.now, p.later = ledger.New(), ledger.New()
@@ -279,22 +286,6 @@ func (p *Planner) forget() {
 	p.turns, p.use, p.lines, p.linesAt = nil, nil, nil, 0
 	p.history, p.outlook, p.backlog = nil, policy.Look(nil), 0
 	p.plant()
-}
-
-// sameHardware reports whether a node has what it had.
-func sameHardware(a, b *nexus.Node) bool {
-	return a.CPU == b.CPU && a.Memory == b.Memory && slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
-		return d.Model == e.Model && d.Memory == e.Memory && d.Reserve == e.Reserve
-	})
-}
-
-// sameMachine reports whether a node is what it was, however busy it is.
-func sameMachine(a, b *nexus.Node) bool {
-	return a.State == b.State && a.Rack == b.Rack && a.Block == b.Block && a.CPU == b.CPU && a.Memory == b.Memory &&
-		slices.EqualFunc(a.GPUs, b.GPUs, func(d, e nexus.GPU) bool {
-			d.Util, d.Free, d.Foreign = e.Util, e.Free, e.Foreign
-			return d == e
-		})
 }
 
 // set replaces a job by how it stands, which answers any decision about it. It returns the new entry; nil if the job
@@ -312,6 +303,10 @@ func (p *Planner) set(j nexus.Job) *entry {
 		e.told = before.told
 	}
 	p.countMember(&j, 1)
+	if p.policy.Rerank {
+		e.whole = p.whole(&e.job)
+		p.standings.comers = append(p.standings.comers, e)
+	}
 	switch {
 	case j.Phase == nexus.Pending:
 		e.key, e.work = p.keyOf(&e.job), p.outlook.Work(&e.job)

@@ -153,7 +153,7 @@ func (p *picker) rankCPU(r *ledger.Room, s *nexus.Spec) rank {
 func (p *picker) wholeGPUs(list []int, r *ledger.Room, res *nexus.Resources) []int {
 	for i := range r.GPUs {
 		d := &r.Node.GPUs[i]
-		if r.GPUs[i].Whole && d.Memory >= res.GPUMemory && p.suit(d, res.GPUModel) && d.MIG == res.MIG {
+		if r.GPUs[i].Whole && d.Memory >= res.GPUMemory && d.MIG == res.MIG && p.suit(d, res.GPUModel) {
 			list = append(list, i)
 		}
 	}

@@ -20,14 +20,41 @@ func (c *cycle) turn(e *entry) bool {
 		return false
 	}
 	soon, own := c.leavingFor(e)
+	if len(own) == 0 && f.worn.covers(&e.job, len(c.lifted)) {
+		return false
+	}
 	seats, victims := c.makeRoom(e, soon, c.equals)
 	if seats == nil {
 		c.nextTurn(e)
 		f.tired = f.tired || e.job.Served == 0
+		if victims == nil && !c.bars.calm[e.job.ID] && c.barredBy(e) == "" {
+			f.worn.note(&e.job, len(c.lifted))
+		}
 		return false
 	}
 	c.evict(e, seats, victims, soon, own)
 	return true
+}
+
+// worn is, by priority, who has run least of those that found no equals to take a turn from: whoever has run longer may ask
+// only some of the same ([policy.MayTurn]). It holds until somebody more is waited for, which makes other room.
+type worn [4]struct {
+	ran    nexus.Duration
+	lifted int // 1 + how many jobs had been lifted; 0: nobody was tried
+}
+
+func (w *worn) at(j *nexus.Job) int { return int(j.Spec.Priority - nexus.Low) }
+
+func (w *worn) covers(j *nexus.Job, lifted int) bool {
+	who := &w[w.at(j)]
+	return who.lifted == lifted+1 && j.Served >= who.ran
+}
+
+func (w *worn) note(j *nexus.Job, lifted int) {
+	who := &w[w.at(j)]
+	if who.lifted != lifted+1 || j.Served < who.ran {
+		who.ran, who.lifted = j.Served, lifted+1
+	}
 }
 
 // slicing reports whether a queue slices time.
@@ -38,10 +65,12 @@ func (c *cycle) slicing(queue int) bool {
 // equals is the cheapest set of equals whose turn is over and that make room for e; nil if there is none.
 func (c *cycle) equals(e *entry) []*entry {
 	turns := func(a, b *entry) int { return policy.CompareTurns(&a.job, &b.job, c.at) }
+	ran := policy.Ran(&e.job, c.at)
 	return c.clear(e, clearing{
-		soon: true,
-		may: func(v *entry) bool {
-			return c.remains(v) && c.slicing(v.queue) && policy.MayTurn(&e.job, &v.job, c.at) && c.exposed(e, v)
+		soon:  true,
+		among: c.elders,
+		may: func(v *entry) bool { // [policy.MayTurn]
+			return v.job.Spec.Priority == e.job.Spec.Priority && policy.Outran(policy.Ran(&v.job, c.at), ran) && c.remains(v) && c.exposed(e, v)
 		},
 		orders: []func(a, b *entry) int{turns, func(a, b *entry) int {
 			return cmp.Or(cmp.Compare(size(b), size(a)), turns(a, b))
@@ -50,6 +79,21 @@ func (c *cycle) equals(e *entry) []*entry {
 			return policy.TurnOf(c.running(a), 0, c.at).Compare(policy.TurnOf(c.running(b), 0, c.at))
 		},
 	})
+}
+
+// elders lists who of a node has had its turn. It is looked up once a cycle, in which nobody joins them.
+func (c *cycle) elders(slot int) []*entry {
+	if c.hadTurn == nil {
+		c.hadTurn = make([][]*entry, len(c.index.rooms))
+		for slot := range c.index.rooms {
+			for _, v := range c.live[c.index.rooms[slot].Node.Name] {
+				if policy.HadTurn(&v.job, c.at) && c.slicing(v.queue) {
+					c.hadTurn[slot] = append(c.hadTurn[slot], v)
+				}
+			}
+		}
+	}
+	return c.hadTurn[slot]
 }
 
 // nextTurn wakes the planner when the next turn of somebody is over. One look a cycle is enough: it is the same for all

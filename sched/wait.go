@@ -34,8 +34,14 @@ func awaited(after []nexus.Dependency) nexus.Reason {
 	return r
 }
 
+// alone reports whether a job waits for nothing but room, which is said of nearly all.
+func alone(j *nexus.Job) bool { return j.HeldBy == "" && len(j.After) == 0 && j.Member == nil }
+
 // heldBack holds back a job that waits for something of its own.
 func (c *cycle) heldBack(e *entry) bool {
+	if alone(&e.job) {
+		return false
+	}
 	r := c.waitsFor(&e.job)
 	if r.Code != "" {
 		c.reasons[e] = r

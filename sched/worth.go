@@ -11,6 +11,8 @@ type worth struct {
 	scorer policy.Scorer
 	models models
 	suits  map[suit]bool
+	asked  suit // last
+	suited bool // what it was
 
 	spec    *nexus.Spec // whose request it was last
 	request policy.Request
@@ -26,15 +28,20 @@ func (w *worth) suit(d *nexus.GPU, wanted []string) bool {
 	switch {
 	case len(wanted) == 0:
 		return true
-	case w.suits == nil || len(wanted) > 1:
+	case len(wanted) > 1:
 		return isModel(d, wanted)
 	}
 	key := suit{d.Model, wanted[0]}
+	if key == w.asked && key.wanted != "" { // the devices of a node are mostly alike
+		return w.suited
+	}
 	ok, known := w.suits[key]
 	if !known {
-		ok = isModel(d, wanted)
-		w.suits[key] = ok
+		if ok = isModel(d, wanted); w.suits != nil {
+			w.suits[key] = ok
+		}
 	}
+	w.asked, w.suited = key, ok
 	return ok
 }
 

@@ -8,7 +8,7 @@ set -eu
 needed="gcc libc6-dev"
 # Tests of real PyTorch jobs and of network failures need these. Without them
 # those tests are skipped with a sentence, but not in CI.
-wanted="python3-torch iproute2 $*"
+wanted="python3-torch python3-pytest mypy iproute2 $*"
 
 if ! command -v go >/dev/null; then
 	echo "error: there is no go on the PATH" >&2
@@ -29,6 +29,8 @@ missing() {
 		openmpi-bin) command -v mpirun >/dev/null || echo openmpi-bin ;;
 		libopenmpi-dev) command -v mpicc >/dev/null || echo libopenmpi-dev ;;
 		iproute2) command -v ip >/dev/null || echo iproute2 ;;
+		python3-pytest) /usr/bin/python3 -c 'import pytest' 2>/dev/null || echo python3-pytest ;;
+		mypy) /usr/bin/python3 -c 'import mypy' 2>/dev/null || echo mypy ;;
 		python3-torch) /usr/bin/python3 -c 'import torch' 2>/dev/null || echo python3-torch ;;
 		esac
 	done

@@ -9,6 +9,7 @@ procs=${PROCS:-2}         # packages built and tested at a time
 fuzztime=${FUZZTIME:-3s}  # for each fuzz target
 points=${POINTS:-200}     # kill -9 points of the torture
 soak=${SOAK:-1000000}     # random steps of the planner's soak
+busy=${BUSY:-60s}         # how long nodes with busy workers are watched
 export SEED="${SEED:-1}"  # of the soak and the planner's laws; 0: a new one
 count=${COUNT:-1}         # how often each test runs
 timeout=${TIMEOUT:-10m}   # for the tests of one package
@@ -53,6 +54,12 @@ builds_for() {
 		GOOS=$1 GOARCH=$2 CGO_ENABLED=0 go vet ./...
 }
 
+# torch26 runs every test of real PyTorch with release 2.6 instead of the one that is installed. They are found by
+# name; the chroot has nothing but PyTorch and iproute2, so that tests which need more there have to bring it.
+torch26() {
+	NEXUS_TEST_PYTHON=$(sh scripts/torch26.sh python) gotest -count 1 -timeout 30m -run 'PyTorch' ./c10d ./launch
+}
+
 # left_nothing wants the run to have left no trace among the sources. It is for
 # CI, where nobody edits meanwhile.
 left_nothing() {
@@ -77,16 +84,24 @@ if [ "${QUICK:-}" = 1 ]; then
 fi
 stage "linux/arm64" builds_for linux arm64
 stage "darwin/arm64" builds_for darwin arm64
+# Tests that need it are skipped where it is not built, but not in CI.
+stage "Kubernetes control plane" sh scripts/kube.sh
 stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -timeout "$timeout" ./...
 stage "tests of the nested modules" nested_modules
+stage "python sdk" sh scripts/sdk.sh
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
 if [ "${SIMD:-}" = 1 ]; then # builds the standard library anew
 	stage "sums in vectors" env GOEXPERIMENT=simd go test -count 1 ./train/collective
 fi
 # Without the race detector, which would make them ten times longer and sees the
 # same code in the stage before.
+stage "busy nodes are not lost" gotest -count 1 -timeout "$timeout" -run 'TestBusyNodes$' ./cli -netns.soak="$busy"
 stage "soak of the planner" gotest -count 1 -timeout 60m -run TestSoak ./engine -soak.steps="$soak" -soak.seed="$SEED"
 stage "public traces" gotest -count 1 -timeout "$timeout" -run 'TestOpenb|TestPhilly' ./app
+if [ "${NIGHTLY:-}" = 1 ]; then
+	stage "PyTorch 2.6: its chroot" sh scripts/torch26.sh build
+	stage "PyTorch 2.6: tests" torch26
+fi
 if grep -qs torture.points app/*_test.go; then
 	stage "torture" gotest -race -count 1 -timeout 60m -run Torture ./app -torture.points="$points"
 fi

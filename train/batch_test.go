@@ -58,3 +58,29 @@ func TestBatchSizeIsTheLargestThatFits(t *testing.T) {
 		}
 	})
 }
+
+// GPT-2 small in half precision, worked out by hand: 12 layers of 1024*768*(34 + 5*12*1024/768) bytes, and the outputs.
+func TestActivationsOfATransformer(t *testing.T) {
+	gpt2 := Transformer{Layers: 12, Hidden: 768, Heads: 12, Sequence: 1024, Vocabulary: 50257, ElementBytes: 2}
+	const outputs = 1024 * 50257 * 6
+	fused, recompute, single := gpt2, gpt2, gpt2
+	fused.Fused, recompute.Recompute, single.ElementBytes = true, true, 4
+	for _, c := range []struct {
+		shape Transformer
+		want  uint64
+	}{
+		{gpt2, 12*(34*1024*768+5*12*1024*1024) + outputs},
+		{fused, 12*34*1024*768 + outputs},
+		{recompute, 12*2*1024*768 + outputs},
+		{single, 2*12*(34*1024*768+5*12*1024*1024) + 1024*50257*8},
+	} {
+		if got, err := c.shape.ActivationBytes(); err != nil || got != c.want {
+			t.Errorf("%+v: %d (%v), not %d", c.shape, got, err, c.want)
+		}
+	}
+	for _, wrong := range []Transformer{{}, {Layers: 1, Hidden: 1, Heads: 1, Sequence: 1}, {Layers: 1 << 40, Hidden: 1, Heads: 1, Sequence: 1, ElementBytes: 2}} {
+		if got, err := wrong.ActivationBytes(); err == nil {
+			t.Errorf("%+v: %d", wrong, got)
+		}
+	}
+}

@@ -25,8 +25,8 @@ type Env struct {
 	Attempt     int    // of the job, from 1; 0 outside nexus
 	AttemptName string // NEXUS_ATTEMPT as it is: "<job id>/<attempt>"
 	Round       int    // how often the launcher has restarted the ranks of this attempt
-	// ProgressFile, AckFile and ErrorFile are where the launcher wants to be told things; empty where it does not.
-	ProgressFile, AckFile, ErrorFile string
+	// ProgressFile, AckFile, StackFile and ErrorFile are where the launcher wants to be told things; empty where it does not.
+	ProgressFile, AckFile, StackFile, ErrorFile string
 }
 
 // defaultPort is PyTorch's for the store.
@@ -60,7 +60,7 @@ func FromEnv(getenv func(string) string) (Env, error) {
 	r.master(&env)
 	r.identity(&env)
 	env.ProgressFile, env.AckFile = getenv("NEXUS_PROGRESS_FILE"), getenv("NEXUS_ACK_FILE")
-	env.ErrorFile = getenv("TORCHELASTIC_ERROR_FILE")
+	env.StackFile, env.ErrorFile = getenv("NEXUS_STACK_FILE"), getenv("TORCHELASTIC_ERROR_FILE")
 	if len(r.wrong) > 0 {
 		return Env{}, errors.New("reading the launcher's environment: " + strings.Join(r.wrong, "; "))
 	}

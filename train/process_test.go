@@ -156,6 +156,33 @@ func TestStopIsAgreedSavedAndAcknowledged(t *testing.T) {
 
 func jsonNumber(n int64) string { data, _ := json.Marshal(n); return string(data) }
 
+// Asked by SIGUSR1, a rank that trains says where all its goroutines are, the main one by name, and trains on.
+func TestStacksOnRequest(t *testing.T) {
+	dir := t.TempDir()
+	stack := filepath.Join(dir, "stack")
+	p := spawn(t, 1, "until stopped", "TRAIN_TEST_CKPT="+filepath.Join(dir, "ckpt"), "NEXUS_STACK_FILE="+stack)
+	asked := false
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		data, _ := os.ReadFile(stack)
+		if !asked && string(data) == fmt.Sprintf("pid %d\n", p.cmds[0].Process.Pid) {
+			p.cmds[0].Process.Signal(syscall.SIGUSR1)
+			asked = true
+		}
+		if strings.Contains(string(data), "\ngoroutine 1 [") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the stack file holds %q", data)
+		}
+	}
+	p.cmds[0].Process.Signal(syscall.SIGTERM)
+	p.wait()
+	p.ok(t)
+	if _, err := os.Stat(stack); !os.IsNotExist(err) {
+		t.Errorf("it still says that somebody listens: %v", err)
+	}
+}
+
 // The same seed and world size give the same bits, run after run.
 func TestSameSeedSameBitsAcrossProcesses(t *testing.T) {
 	var first string

@@ -32,7 +32,8 @@ type Position struct {
 // SIGTERM reaches them at different times. After [DDP.Sync] in the same step the question has already travelled with the
 // gradients; else it costs one small all-reduce.
 //
-// The first Step also takes over SIGTERM, which ends the process before that: there is nothing to save yet.
+// The first Step also takes over SIGTERM, which ends the process before that: there is nothing to save yet. From then on
+// SIGUSR1 writes the stacks of all goroutines.
 func (t *Trainer) Step(r Report) (stop bool, err error) {
 	if err := t.idle(); err != nil {
 		return false, err
@@ -92,24 +93,32 @@ func (t *Trainer) describe(r Report) progress {
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// arm begins to listen for SIGTERM, once.
+// arm begins to listen for SIGTERM, and for SIGUSR1, by which the launcher asks a rank that hangs where it is.
 func (t *Trainer) arm() {
 	if t.signals != nil {
 		return
 	}
-	t.signals = make(chan os.Signal, 1)
-	signal.Notify(t.signals, syscall.SIGTERM)
+	t.signals = make(chan os.Signal, 2) // one of each
+	signal.Notify(t.signals, append(stackSignals(), syscall.SIGTERM)...)
+	listen(t.env.StackFile)
 	t.watch.Go(func() {
-		for range t.signals {
+		for got := range t.signals {
+			if got != syscall.SIGTERM {
+				tellStacks(t.env.StackFile)
+				continue
+			}
 			t.log.Info("asked to stop; the ranks will agree on a step")
 			t.stopping.Store(true)
 		}
 	})
 }
 
-// disarm gives SIGTERM back.
+// disarm gives the signals back.
 func (t *Trainer) disarm() {
 	if t.signals != nil {
+		if t.env.StackFile != "" {
+			os.Remove(t.env.StackFile) // nobody listens any more
+		}
 		signal.Stop(t.signals)
 		close(t.signals)
 	}

@@ -39,7 +39,7 @@ type Machine struct {
 }
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // watch is a place as the tests use it.
 type watch struct {

@@ -36,13 +36,13 @@ func (l *Ledger) RoomAt(slot int, r *Room) {
 
 func (u *sums) room(n *nexus.Node, r *Room) {
 	r.Node, r.Jobs = n, u.jobs
-	r.CPU = max(0, n.CPU-u.cpu)
-	r.Memory = max(0, n.Memory-u.memory)
+	r.CPU = max(0, n.CPU-n.Taken.CPU-u.cpu)
+	r.Memory = max(0, n.Memory-n.Taken.Memory-u.memory)
 	r.GPUs = r.GPUs[:0]
 	for i := range u.gpus {
 		g, d := u.gpus[i], &n.GPUs[i]
 		r.GPUs = append(r.GPUs, GPURoom{
-			Whole: g.whole+g.sharers == 0 && d.Problem == "",
+			Whole: g.whole+g.sharers == 0 && !d.Taken && d.Problem == "",
 			Share: free(d, g),
 			Jobs:  g.whole + g.sharers,
 		})
@@ -53,7 +53,7 @@ func (u *sums) room(n *nexus.Node, r *Room) {
 // account, and never what others than our jobs were last seen to use. What our own shares asked for and do
 // not use yet is theirs, so this is also the driver's free memory less the unused parts of our shares.
 func free(d *nexus.GPU, g gpuAccount) nexus.MiB {
-	if g.whole > 0 || d.Problem != "" {
+	if g.whole > 0 || d.Taken || d.Problem != "" {
 		return 0
 	}
 	return max(0, d.Usable()-d.Foreign-g.shares)

@@ -13,6 +13,7 @@ type Outlook struct {
 	Patience time.Duration
 
 	history *nexus.History
+	taught  bool
 	spreads map[string]*spread
 	delays  map[wait]*spread
 }
@@ -22,17 +23,16 @@ func Look(h *nexus.History) *Outlook {
 	if h == nil {
 		h = &nexus.History{}
 	}
-	return &Outlook{Patience: Patience, history: h, spreads: map[string]*spread{}, delays: map[wait]*spread{}}
+	i, known := find(h.Runs, "all")
+	taught := known && sum(h.Runs[i].Counts) >= enough*fresh
+	return &Outlook{Patience: Patience, history: h, taught: taught, spreads: map[string]*spread{}, delays: map[wait]*spread{}}
 }
 
 // Version is that of the history.
 func (o *Outlook) Version() uint64 { return o.history.Version }
 
 // Taught reports whether enough jobs have ended to expect anything of others.
-func (o *Outlook) Taught() bool {
-	i, known := find(o.history.Runs, "all")
-	return known && sum(o.history.Runs[i].Counts) >= enough*fresh
-}
+func (o *Outlook) Taught() bool { return o.taught }
 
 // enough is how many ends teach something.
 const enough = 16

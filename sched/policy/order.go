@@ -11,13 +11,10 @@ import (
 // [Rank], then arrival. The id decides between jobs of the same instant, so that the order is total. Where promised is not zero, seats
 // are kept since then for somebody of that priority: inference that came later goes by arrival.
 func Compare(a, b *nexus.Job, keyA, keyB time.Duration, promised time.Time) int {
-	return cmp.Or(
-		cmp.Compare(b.Spec.Priority, a.Spec.Priority),
-		cmp.Compare(ahead(a, promised), ahead(b, promised)),
-		cmp.Compare(keyA, keyB),
-		a.Submitted.Compare(b.Submitted),
-		cmp.Compare(a.ID, b.ID),
-	)
+	if c := cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(ahead(a, promised), ahead(b, promised)), cmp.Compare(keyA, keyB)); c != 0 {
+		return c // as nearly always: what follows costs more
+	}
+	return cmp.Or(a.Submitted.Compare(b.Submitted), cmp.Compare(a.ID, b.ID))
 }
 
 func ahead(j *nexus.Job, promised time.Time) int {

@@ -47,6 +47,9 @@ const century = 100 * 365 * 24 * time.Hour
 // since is an instant as a length of time, for keys.
 func since(t time.Time) time.Duration { return time.Duration(t.UnixNano()) }
 
+// Crosses reports whether keys of running jobs change their level.
+func (r Rank) Crosses() bool { return r == ByAttained }
+
 // Crossing is when the key of a running job will change its level; zero: never.
 func (r Rank) Crossing(j *nexus.Job, at time.Time) time.Time {
 	gpus := time.Duration(max(1, GPUs(&j.Spec)))

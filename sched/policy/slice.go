@@ -14,8 +14,8 @@ const (
 	lead = 2
 	// settle is how long a job waits before it may take the seats of equals: most holes open by themselves.
 	settle = 2 * time.Minute
-	// turns is how often a job is evicted for equals at most.
-	turns = 16
+	// mostTurns is how often a job is evicted for equals at most.
+	mostTurns = 16
 )
 
 // Waited is how long a job has waited in total, in line and between its attempts.
@@ -37,8 +37,7 @@ func MayTurn(waiting, running *nexus.Job, at time.Time) bool {
 // TurnAt is when a waiting job may take the seats of a running equal, if both go on as they are at an instant;
 // zero: never.
 func TurnAt(waiting, running *nexus.Job, at time.Time) time.Time {
-	if running.Phase != nexus.Running || running.Spec.Priority != waiting.Spec.Priority ||
-		running.CheckpointAt.IsZero() || running.Preemptions >= turns || Waited(running, at) >= Patience {
+	if running.Spec.Priority != waiting.Spec.Priority || !turns(running, at) {
 		return time.Time{}
 	}
 	turn := running.Started.Add(max(slice, lead*Ran(waiting, at)-time.Duration(running.Served)))
@@ -47,6 +46,21 @@ func TurnAt(waiting, running *nexus.Job, at time.Time) time.Time {
 	}
 	return turn
 }
+
+// turns reports whether a job makes way for equals at all, sooner or later.
+func turns(running *nexus.Job, at time.Time) bool {
+	return running.Phase == nexus.Running && !running.CheckpointAt.IsZero() && running.Preemptions < mostTurns && Waited(running, at) < Patience
+}
+
+// HadTurn reports whether a job may be asked for its seats by some equal: [MayTurn] says by whom, all of which have run half as
+// long as it at most.
+func HadTurn(running *nexus.Job, at time.Time) bool {
+	return turns(running, at) && at.Sub(running.Started) >= slice
+}
+
+// Outran reports whether who has run for so long yields to who has run for less: twice as long is enough. It is what [MayTurn]
+// asks beside [HadTurn], of equals, once who waits has rested.
+func Outran(running, waiting time.Duration) bool { return running >= lead*waiting }
 
 // RestedAt is when a waiting job may take the seats of equals at the earliest.
 func RestedAt(waiting *nexus.Job) time.Time { return WaitingSince(waiting).Add(settle) }

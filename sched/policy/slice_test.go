@@ -79,3 +79,30 @@ func TestOneVictimThatFitsIsTheCheapest(t *testing.T) {
 		t.Errorf("%+v, %+v, %+v", right, wasteful, several)
 	}
 }
+
+// What the planner saves itself looking for rests on these two: nobody yields who has not had his turn, and whoever has run
+// longer may take the seats of fewer.
+func TestWhoeverHasRunLongerMayAskFewer(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		minutes := func(name string, most int) int { return rapid.IntRange(0, most).Draw(t, name) }
+		running := runs(job("a", "q", 1, 0), minutes("started", 3000))
+		running.Served, running.Preemptions = nexus.Duration(time.Duration(minutes("had", 300))*time.Minute), minutes("evicted", 20)
+		if rapid.Bool().Draw(t, "saves") {
+			running.CheckpointAt = running.Started
+		}
+		young, old := job("b", "q", 1, -60), job("c", "q", 1, -60)
+		young.Served = nexus.Duration(time.Duration(minutes("served", 300)) * time.Minute)
+		old.Served = young.Served + nexus.Duration(time.Duration(minutes("more", 300))*time.Minute)
+		at := running.Started.Add(time.Duration(minutes("now", 600)) * time.Minute)
+		had, may := HadTurn(running, at), MayTurn(young, running, at)
+		if may && !had || MayTurn(old, running, at) && !may {
+			t.Fatalf("turn over: %v, may: %v, of who has run longer: %v", had, may, MayTurn(old, running, at))
+		}
+		if outran := Outran(Ran(running, at), Ran(young, at)); may != (had && outran) {
+			t.Fatalf("may: %v, turn over: %v, outran: %v", may, had, outran)
+		}
+		if first := job("d", "q", 1, -60); had != MayTurn(first, running, at) {
+			t.Fatalf("turn over: %v, but of who has not run: %v", had, !had)
+		}
+	})
+}

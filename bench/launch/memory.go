@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ainexus.io/bench/machine"
+	"ainexus.io/bench/row"
+)
+
+// rest is how long a launcher is left alone before its memory is read: ours gives back what starting took only when its workers
+// have run for a while, and what counts is what it costs beside a job.
+const rest = 5 * time.Second
+
+func memory() figure {
+	line := row.Line{
+		What: fmt.Sprintf("agent + keeper memory (PSS) of nexus launch with %d sleeping workers, no daemon up, against torchrun 1.13's agent; median", world),
+		Unit: "MiB", Must: row.AtMostTimes("<= 1/8", 1.0/8),
+	}
+	return figure{name: "memory", lines: []row.Line{line}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+		ours, theirs, worker, err := b.sides(ctx)
+		if err != nil {
+			return err
+		}
+		var mib [2][]float64
+		for i := range b.times(3) {
+			for n, s := range []side{ours, theirs} {
+				m, err := restingMemory(ctx, s, worker, filepath.Join(b.dir, fmt.Sprintf("memory-%d-%d", i, n)))
+				if err != nil {
+					return err
+				}
+				mib[n] = append(mib[n], m)
+			}
+		}
+		report(line.Against(row.Median(mib[0]), row.Median(mib[1])))
+		b.say("%d samples each; ours %.1f to %.1f MiB", len(mib[0]), slices.Min(mib[0]), slices.Max(mib[0]))
+		return nil
+	}}
+}
+
+// restingMemory is what a launcher and its helpers hold, without the workers, in MiB.
+func restingMemory(ctx context.Context, s side, worker, file string) (float64, error) {
+	cmd, err := s.start(ctx, "--no_python", worker, file, "sleep")
+	if err != nil {
+		return 0, err
+	}
+	defer stop(cmd)
+	if _, _, err := begun(ctx, file, 0); err != nil {
+		return 0, err
+	}
+	select {
+	case <-time.After(rest):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	children, err := machine.Children(cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	pids := []int{cmd.Process.Pid}
+	for _, child := range children {
+		if len(child.Args) > 0 && child.Args[0] != worker {
+			pids = append(pids, child.PID) // the keeper; torchrun has none
+		}
+	}
+	bytes, err := machine.PSS(pids...)
+	return float64(bytes) / (1 << 20), err
+}

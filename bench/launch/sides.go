@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"ainexus.io/bench/machine"
+)
+
+// world is how many workers each launcher has.
+const world = 4
+
+// side is one way of starting workers.
+type side struct {
+	name string
+	argv []string // what stands before the options that both launchers know
+}
+
+// build builds a program of this repository, once.
+func (b *bench) build(ctx context.Context, name, pkg string) (path string, err error) {
+	path = filepath.Join(b.dir, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
+	}
+	return path, nil
+}
+
+// sides are ours and torchrun's, with the worker that both start.
+func (b *bench) sides(ctx context.Context) (ours, theirs side, worker string, err error) {
+	nexus, err := b.build(ctx, "nexus", "./cmd/nexus")
+	if err != nil {
+		return side{}, side{}, "", err
+	}
+	if worker, err = b.build(ctx, "worker", "./bench/launch/worker"); err != nil {
+		return side{}, side{}, "", err
+	}
+	ours = side{"ours", []string{nexus, "launch"}}
+	// Debian 12's torchrun dies without the two log options; rank 9 does not exist, so they do nothing.
+	theirs = side{"torchrun", []string{machine.Python, "-m", "torch.distributed.run", "-r", "9:1", "-t", "9:1"}}
+	return ours, theirs, worker, nil
+}
+
+// start begins a run of the side on a port of its own.
+func (s side) start(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	return s.begin(ctx, append([]string{"--master_port", strconv.Itoa(port)}, args...)...)
+}
+
+// begin begins a run of the side; stop ends it, workers before launcher.
+func (s side) begin(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	argv := append(append([]string{}, s.argv...), "--nproc_per_node", strconv.Itoa(world))
+	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // KILL would leave torchrun's workers behind
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", s.name, err)
+	}
+	return cmd, nil
+}
+
+func stop(cmd *exec.Cmd) {
+	cmd.Process.Signal(syscall.SIGTERM)
+	patient(cmd)
+}
+
+// stamp is a line that a worker noted.
+type stamp struct {
+	what  string // its rank, or "die"
+	round int
+	at    time.Time
+}
+
+// stamps reads what is noted so far.
+func stamps(file string) ([]stamp, error) {
+	text, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	var all []stamp
+	for line := range strings.Lines(string(text)) {
+		var s stamp
+		var ns int64
+		if _, err := fmt.Sscan(line, &s.what, &s.round, &ns); err != nil {
+			return nil, fmt.Errorf("reading the worker's line %q: %w", line, err)
+		}
+		s.at = time.Unix(0, ns)
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// begun waits until all workers of a round have begun and gives when the last one did.
+func begun(ctx context.Context, file string, round int) (last time.Time, all []stamp, err error) {
+	err = until(ctx, time.Minute, func() (bool, error) {
+		all, err = stamps(file)
+		n := 0
+		for _, s := range all {
+			if s.round == round && s.what != "die" {
+				n++
+				if s.at.After(last) {
+					last = s.at
+				}
+			}
+		}
+		return n == world, err
+	})
+	if err != nil {
+		err = fmt.Errorf("waiting for the workers of round %d: %w", round, err)
+	}
+	return last, all, err
+}
+
+// freePort is a port that nobody listens on just now.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// until asks again and again whether it is done.
+func until(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not after %v: %w", limit, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"ainexus.io/cluster/kube/v1alpha1"
+)
+
+// The names by which the API server knows what we use.
+const (
+	resourceJobs     = "nexusjobs"
+	resourceQueues   = "nexusqueues"
+	resourceBatch    = "jobs"
+	resourcePods     = "pods"
+	resourceNodes    = "nodes"
+	resourceServices = "services"
+	resourceEvents   = "events"
+)
+
+// clients speak to one API server. There is one per group and no clientset: a clientset would link every group that
+// Kubernetes has into every process of ours.
+type clients struct {
+	core, batch, nexus rest.Interface
+}
+
+// config reads how to reach the API server: a file, or, where none is named, what a pod finds.
+func config(kubeconfig string) (*rest.Config, error) {
+	read := rest.InClusterConfig
+	if kubeconfig != "" {
+		read = func() (*rest.Config, error) { return clientcmd.BuildConfigFromFlags("", kubeconfig) }
+	}
+	c, err := read()
+	if err != nil {
+		return nil, fmt.Errorf("reading how to reach the API server: %w", err)
+	}
+	return c, nil
+}
+
+// newClients makes clients; the limits are per second for each group, as bounds on a fault of ours: the API server
+// looks after itself.
+func newClients(c *rest.Config) (*clients, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, batchv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("registering types: %w", err)
+		}
+	}
+	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
+	client := func(gv schema.GroupVersion, path, content string) (rest.Interface, error) {
+		own := rest.CopyConfig(c)
+		own.GroupVersion, own.APIPath, own.NegotiatedSerializer = &gv, path, codecs
+		own.ContentType = content
+		own.AcceptContentTypes = content + "," + runtime.ContentTypeJSON
+		own.QPS, own.Burst = 500, 1000
+		if own.UserAgent == "" {
+			own.UserAgent = "nexus-controller"
+		}
+		client, err := rest.RESTClientFor(own)
+		if err != nil {
+			return nil, fmt.Errorf("making a client of %s: %w", gv, err)
+		}
+		return client, nil
+	}
+	made := &clients{}
+	var err error
+	if made.core, err = client(corev1.SchemeGroupVersion, "/api", runtime.ContentTypeProtobuf); err != nil {
+		return nil, err
+	}
+	if made.batch, err = client(batchv1.SchemeGroupVersion, "/apis", runtime.ContentTypeProtobuf); err != nil {
+		return nil, err
+	}
+	made.nexus, err = client(v1alpha1.GroupVersion(), "/apis", runtime.ContentTypeJSON)
+	return made, err
+}
+
+// requestPatience bounds one request that is not a watch.
+const requestPatience = 30 * time.Second
+
+// job reads a job as the API server now has it.
+func (c *clients) job(ctx context.Context, namespace, name string) (*v1alpha1.NexusJob, error) {
+	got := &v1alpha1.NexusJob{}
+	err := c.nexus.Get().Namespace(namespace).Resource(resourceJobs).Name(name).Timeout(requestPatience).Do(ctx).Into(got)
+	return got, err
+}
+
+// putStatus writes the status of a job; a conflict says that it has moved on.
+func (c *clients) putStatus(ctx context.Context, j *v1alpha1.NexusJob) (*v1alpha1.NexusJob, error) {
+	got := &v1alpha1.NexusJob{}
+	err := c.nexus.Put().Namespace(j.Namespace).Resource(resourceJobs).Name(j.Name).SubResource("status").
+		Timeout(requestPatience).Body(j).Do(ctx).Into(got)
+	return got, err
+}
+
+// attempt reads the Job of an attempt as the API server now has it; nil where there is none.
+func (c *clients) attempt(ctx context.Context, namespace, name string) (*batchv1.Job, error) {
+	got := &batchv1.Job{}
+	err := c.batch.Get().Namespace(namespace).Resource(resourceBatch).Name(name).Timeout(requestPatience).Do(ctx).Into(got)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return got, err
+}
+
+func (c *clients) createAttempt(ctx context.Context, j *batchv1.Job) error {
+	return c.batch.Post().Namespace(j.Namespace).Resource(resourceBatch).Timeout(requestPatience).Body(j).Do(ctx).Error()
+}
+
+// deleteAttempt has the pods ended first, and the Job gone when they are.
+func (c *clients) deleteAttempt(ctx context.Context, j *batchv1.Job) error {
+	foreground := metav1.DeletePropagationForeground
+	err := c.batch.Delete().Namespace(j.Namespace).Resource(resourceBatch).Name(j.Name).Timeout(requestPatience).
+		Body(&metav1.DeleteOptions{PropagationPolicy: &foreground, Preconditions: &metav1.Preconditions{UID: &j.UID}}).Do(ctx).Error()
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // the second: another Job has that name now
+		return nil
+	}
+	return err
+}
+
+// createService makes the Service of a job, unless an earlier attempt has. Another's of that name is [errInTheWay].
+func (c *clients) createService(ctx context.Context, s *corev1.Service) error {
+	err := c.core.Post().Namespace(s.Namespace).Resource(resourceServices).Timeout(requestPatience).Body(s).Do(ctx).Error()
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	var there corev1.Service
+	if err := c.core.Get().Namespace(s.Namespace).Resource(resourceServices).Name(s.Name).Timeout(requestPatience).Do(ctx).Into(&there); err != nil {
+		return err
+	}
+	if there.Labels[LabelJob] != s.Labels[LabelJob] {
+		return errInTheWay
+	}
+	return nil
+}
+
+// errInTheWay says that an object of that name is another's, of a job of that name that was deleted perhaps.
+var errInTheWay = errors.New("another's is in the way")
+
+func (c *clients) createEvent(ctx context.Context, e *corev1.Event) error {
+	return c.core.Post().Namespace(e.Namespace).Resource(resourceEvents).Timeout(requestPatience).Body(e).Do(ctx).Error()
+}

@@ -1,0 +1,115 @@
+package kube
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
+
+	"ainexus.io/nexus"
+)
+
+// Place is a cluster as a place where jobs run.
+type Place struct {
+	opts    Options
+	log     *slog.Logger
+	clients *clients
+	view    *view
+	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
+	events  chan *corev1.Event
+	born    time.Time // with a monotonic reading: the clock never goes back
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	ready   chan struct{} // closed when everything there is was told
+	working sync.WaitGroup
+	start   sync.Once
+	stop    sync.Once
+}
+
+// New reads how to reach the API server. Nothing is asked of it before [Place.Start].
+func New(opts Options) (*Place, error) {
+	opts = opts.withDefaults()
+	c, err := config(opts.Kubeconfig)
+	if err != nil {
+		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
+	}
+	clients, err := newClients(c)
+	if err != nil {
+		return nil, err
+	}
+	p := &Place{
+		opts: opts, log: opts.Log.With("component", "kube"), clients: clients, view: newView(), born: time.Now(), ready: make(chan struct{}), events: make(chan *corev1.Event, 1000),
+		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 30*time.Second)),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p, nil
+}
+
+// Start watches the cluster, and goes on with every attempt that the records say is alive. It returns at once.
+func (p *Place) Start() {
+	p.start.Do(func() {
+		p.watch()
+		for range p.opts.Workers {
+			p.working.Go(p.work)
+		}
+		p.working.Go(p.post)
+	})
+}
+
+// Stop lets go of everything. Jobs run on. It may be called more than once.
+func (p *Place) Stop() error {
+	p.stop.Do(func() {
+		p.cancel()
+		p.queue.ShutDown()
+		p.working.Wait()
+	})
+	return nil
+}
+
+// Now is the time of this place. It never goes back.
+func (p *Place) Now() time.Time { return p.born.Add(time.Since(p.born)).Round(0).UTC() }
+
+// Ready is closed when everything that there is was told once.
+func (p *Place) Ready() <-chan struct{} { return p.ready }
+
+// Changes blocks until something changed since the last call and returns it: everything there is at first, then each
+// job and node as they now stand. When [Place.Now] reaches until (zero: no limit) it returns an empty delta.
+func (p *Place) Changes(ctx context.Context, until time.Time) (nexus.Delta, error) {
+	select {
+	case <-p.ready:
+	case <-ctx.Done():
+		return nexus.Delta{}, ctx.Err()
+	}
+	patience := time.Duration(-1)
+	if !until.IsZero() {
+		patience = max(0, until.Sub(p.Now()))
+	}
+	return p.view.wait(ctx, patience)
+}
+
+// work does what is to be done, job by job; two of them never have the same job.
+func (p *Place) work() {
+	for {
+		id, over := p.queue.Get()
+		if over {
+			return
+		}
+		again, err := p.step(p.ctx, id)
+		switch {
+		case p.ctx.Err() != nil:
+		case err != nil:
+			p.log.Error("going on with a job", "job", id, "error", err)
+			p.queue.AddRateLimited(id)
+		default:
+			p.queue.Forget(id)
+			if again > 0 {
+				p.queue.AddAfter(id, again)
+			}
+		}
+		p.queue.Done(id)
+	}
+}

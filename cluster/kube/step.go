@@ -1,0 +1,288 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"ainexus.io/cluster/kube/v1alpha1"
+	"ainexus.io/nexus"
+)
+
+// What is to be done about a job follows from its record, the Job of its attempt, and the pods:
+//
+//	phase      Job       pods          what is done
+//	Pending    -         -             its reason for waiting is told; a request to stop ends it
+//	Starting   never     -             Service and Job are created, when nothing of an earlier attempt is left
+//	Starting   there     all run       Running
+//	Starting   there     no room       Stopping (unadmit): back in line, nothing is charged
+//	Starting,  over      none alive    the attempt is concluded
+//	Running    gone      none alive    it was deleted under us: concluded as a lost node
+//	Stopping   there     -             the Job is deleted: TERM, the grace, KILL
+//	Stopping   gone      none alive    concluded
+//	over       -         -             nothing
+//
+// It returns after how long it wants to look again; 0: when something changes.
+func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
+	select {
+	case <-p.ready: // before that, what is not there may only not have been told
+	default:
+		return 50 * time.Millisecond, nil
+	}
+	s, ok := p.view.look(id)
+	if !ok {
+		return 0, nil
+	}
+	for _, old := range s.stale {
+		if old.DeletionTimestamp == nil {
+			if err := p.clients.deleteAttempt(ctx, old); err != nil {
+				return 0, fmt.Errorf("deleting Job %s, whose attempt is over: %w", old.Name, err)
+			}
+		}
+	}
+	cancelled := s.object.Annotations[AnnotationStop] == string(nexus.StopCancel)
+	var again time.Duration
+	var err error
+	switch phase := s.job.Phase; {
+	case phase.Over():
+	case phase == nexus.Pending && cancelled:
+		err = p.cancelWaiting(ctx, id)
+	case phase == nexus.Pending:
+		err = p.tellReason(ctx, s)
+	case cancelled && s.job.Stop != nexus.StopCancel:
+		err = p.stopRunning(ctx, id, nexus.StopCancel, "cancelled")
+	case phase == nexus.Stopping:
+		err = p.stopping(ctx, s)
+	default:
+		again, err = p.living(ctx, s)
+	}
+	if errors.Is(err, errMoved) {
+		return 0, nil // it comes again with what moved it
+	}
+	return again, err
+}
+
+// living goes on with an attempt that nobody asked to stop.
+func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
+	switch {
+	case s.batch == nil && len(alive(s.pods)) > 0:
+		return 0, nil // its Job was deleted; the pods follow
+	case s.batch == nil && (len(s.stale) > 0 || s.haunted):
+		return 0, nil // it begins when nothing of an earlier attempt is left
+	case s.batch == nil:
+		return 0, p.begin(ctx, s)
+	case ended(s.batch):
+		if len(alive(s.pods)) > 0 {
+			return 0, nil
+		}
+		return 0, p.conclude(ctx, s)
+	case s.batch.DeletionTimestamp != nil:
+		return 0, nil
+	}
+	if s.job.Phase == nexus.Running {
+		return 0, nil
+	}
+	running := 0
+	for _, pod := range s.pods {
+		if pod.running || pod.over {
+			running++
+		}
+		if pod.unschedulable == "" || pod.node != "" {
+			continue
+		}
+		if left := p.opts.Unschedulable - p.Now().Sub(pod.since); left > 0 {
+			return left, nil
+		}
+		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: "+pod.unschedulable)
+	}
+	if len(s.pods) < len(s.job.Placement.Seats) { // perhaps the namespace's ResourceQuota will not have them
+		if left := maxCreation - p.Now().Sub(s.job.Started); left > 0 {
+			return left, nil
+		}
+		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: its pods are not created; kubectl describe job "+s.batch.Name+" says why")
+	}
+	if running == len(s.job.Placement.Seats) {
+		return 0, p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
+			if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
+				return "", errMoved
+			}
+			st.Phase, st.Reason, st.Message = string(nexus.Running), "Running", fmt.Sprintf("attempt %d runs on %s", r.job.Attempt, nodesOf(r.job.Placement.Seats))
+			return "Running", nil
+		})
+	}
+	return 0, nil
+}
+
+// maxCreation is how long the pods of an attempt may take to be there.
+const maxCreation = 2 * time.Minute
+
+// begin creates what an attempt consists of: first what gives its pods names, then the pods. What the watch has not
+// told of is asked for: a Job that is there is this attempt's, and one that is not, though it was made, was deleted, which
+// ends the attempt. Where what is needed cannot be had now, the attempt goes back in line.
+func (p *Place) begin(ctx context.Context, s standing) error {
+	id, name := string(s.object.UID), attemptName(s.object.Name, s.job.Attempt)
+	there, err := p.clients.attempt(ctx, s.object.Namespace, name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking for Job %s: %w", name, err)
+	case there != nil && there.Labels[LabelJob] == id:
+		p.view.makes(id, s.job.Attempt)
+		return nil // the watch brings it
+	case s.job.Phase == nexus.Running || s.made >= s.job.Attempt:
+		return p.conclude(ctx, s)
+	case there != nil:
+		return p.stopRunning(ctx, id, stopUnadmit, "no room was found: a Job "+name+" that is none of its own is in the way")
+	}
+	if len(s.job.Placement.Seats) > 1 {
+		service := serviceFor(s.object)
+		err := p.clients.createService(ctx, service)
+		if errors.Is(err, errInTheWay) || apierrors.IsForbidden(err) {
+			return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: Service %s cannot be made: %v", service.Name, err))
+		}
+		if err != nil {
+			return fmt.Errorf("creating Service %s: %w", service.Name, err)
+		}
+	}
+	p.view.makes(id, s.job.Attempt)
+	err = p.clients.createAttempt(ctx, attemptFor(s.object, s.job, p.opts))
+	switch {
+	case err == nil, apierrors.IsAlreadyExists(err):
+		return nil
+	case apierrors.IsInvalid(err): // it will be so the next time too
+		return p.refused(ctx, s, err)
+	}
+	p.view.unmakes(id, s.job.Attempt)
+	if apierrors.IsForbidden(err) {
+		return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: Job %s cannot be made: %v", name, err))
+	}
+	return fmt.Errorf("creating Job %s: %w", name, err)
+}
+
+// stopUnadmit takes an attempt back that the kube-scheduler found no room for.
+const stopUnadmit nexus.StopKind = "unadmit"
+
+// stopRunning asks a living attempt to stop.
+func (p *Place) stopRunning(ctx context.Context, id string, kind nexus.StopKind, why string) error {
+	return p.change(ctx, id, func(r record, st *v1alpha1.JobStatus) (string, error) {
+		if !r.job.Phase.Live() || r.job.Stop == nexus.StopCancel {
+			return "", errMoved
+		}
+		st.Phase, st.Stop, st.Reason, st.Message = string(nexus.Stopping), string(kind), "Stopping", why
+		return "Stopping", nil
+	})
+}
+
+// stopping has an attempt ended, and concludes it when nothing of it lives.
+func (p *Place) stopping(ctx context.Context, s standing) error {
+	if s.batch != nil && !ended(s.batch) {
+		if s.batch.DeletionTimestamp != nil {
+			return nil
+		}
+		if err := p.clients.deleteAttempt(ctx, s.batch); err != nil {
+			return fmt.Errorf("stopping attempt %d of %s/%s: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
+		}
+		return nil
+	}
+	if len(alive(s.pods)) > 0 {
+		return nil
+	}
+	if s.batch == nil { // it may have been created and not told yet
+		there, err := p.clients.attempt(ctx, s.object.Namespace, attemptName(s.object.Name, s.job.Attempt))
+		if err != nil {
+			return fmt.Errorf("looking for the Job of attempt %d: %w", s.job.Attempt, err)
+		}
+		if there != nil && there.Labels[LabelJob] == string(s.object.UID) && !ended(there) {
+			if there.DeletionTimestamp != nil {
+				return nil
+			}
+			return p.clients.deleteAttempt(ctx, there)
+		}
+	}
+	return p.conclude(ctx, s)
+}
+
+// cancelWaiting ends a job that has no attempt.
+func (p *Place) cancelWaiting(ctx context.Context, id string) error {
+	return p.change(ctx, id, func(r record, st *v1alpha1.JobStatus) (string, error) {
+		if r.job.Phase != nexus.Pending {
+			return "", errMoved
+		}
+		st.Phase, st.Finished, st.NotBefore = string(nexus.Cancelled), micro(p.Now()), micro(time.Time{})
+		st.Reason, st.Message = "Cancelled", "cancelled while it waited"
+		return "Cancelled", nil
+	})
+}
+
+// tellReason writes why a job waits, where that is news.
+func (p *Place) tellReason(ctx context.Context, s standing) error {
+	reason, message := "", ""
+	switch {
+	case s.wrong != nil:
+		reason, message = "Invalid", refusal(s.wrong)
+	case s.held && s.hold.Code != "":
+		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()
+	default:
+		return nil
+	}
+	if st := &s.object.Status; st.Reason == reason && st.Phase != "" && (s.wrong == nil || st.Message == message) {
+		return nil
+	}
+	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
+		if r.job.Phase != nexus.Pending {
+			return "", errMoved
+		}
+		st.Phase, st.Reason, st.Message = string(nexus.Pending), reason, message
+		st.GPUs = gpusOf(&r.job.Spec)
+		return reason, nil
+	})
+}
+
+// refusal says what is wrong with a spec, in one line.
+func refusal(err error) string {
+	var several nexus.Errors
+	if errors.As(err, &several) && len(several) > 0 {
+		err = several[0]
+	}
+	var one *nexus.Error
+	if !errors.As(err, &one) {
+		return err.Error()
+	}
+	text := one.Message
+	if one.Field != "" {
+		text = "spec." + one.Field + ": " + text
+	}
+	if one.Hint != "" {
+		text += "; " + one.Hint
+	}
+	return text
+}
+
+// alive are the pods that may still hold something.
+func alive(pods []*pod) []*pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(p *pod) bool { return p.over })
+}
+
+// ended reports whether a Job has come to its end.
+func ended(j *batchv1.Job) bool { return succeeded(j) || failed(j) != nil }
+
+func succeeded(j *batchv1.Job) bool {
+	return slices.ContainsFunc(j.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue
+	})
+}
+
+// failed is the condition of a Job that failed; nil where it has not.
+func failed(j *batchv1.Job) *batchv1.JobCondition {
+	for i := range j.Status.Conditions {
+		if c := &j.Status.Conditions[i]; c.Type == batchv1.JobFailed && c.Status == corev1.ConditionTrue {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"ainexus.io/cluster/kube/v1alpha1"
+	"ainexus.io/nexus"
+)
+
+// The conditions of a NexusJob.
+const (
+	ConditionAdmitted  = "Admitted"
+	ConditionRunning   = "Running"
+	ConditionSucceeded = "Succeeded"
+	ConditionFailed    = "Failed"
+	ConditionCancelled = "Cancelled"
+)
+
+// setConditions makes the conditions say what the phase says.
+func setConditions(o *v1alpha1.NexusJob, at time.Time) {
+	s := &o.Status
+	phase := nexus.Phase(s.Phase)
+	set := func(kind string, is bool) {
+		status := metav1.ConditionFalse
+		if is {
+			status = metav1.ConditionTrue
+		}
+		for i := range s.Conditions {
+			c := &s.Conditions[i]
+			if c.Type != kind {
+				continue
+			}
+			if c.Status != status {
+				c.Status, c.LastTransitionTime = status, metav1.NewTime(at)
+			}
+			c.Reason, c.Message, c.ObservedGeneration = s.Reason, s.Message, o.Generation
+			return
+		}
+		s.Conditions = append(s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: s.Reason, Message: s.Message,
+			ObservedGeneration: o.Generation, LastTransitionTime: metav1.NewTime(at)})
+	}
+	set(ConditionAdmitted, phase.Live())
+	if phase != nexus.Pending || s.Attempt > 0 {
+		set(ConditionRunning, phase == nexus.Running)
+	}
+	for kind, of := range map[string]nexus.Phase{ConditionSucceeded: nexus.Succeeded, ConditionFailed: nexus.Failed, ConditionCancelled: nexus.Cancelled} {
+		if phase == of {
+			set(kind, true)
+		}
+	}
+}
+
+// camel makes one word of a code: "user_limit" becomes UserLimit.
+func camel(code string) string {
+	word := ""
+	for part := range strings.SplitSeq(code, "_") {
+		if part != "" {
+			word += strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	return word
+}
+
+// tell posts an Event about a job. One that cannot be posted is logged: the job matters more.
+func (p *Place) tell(o *v1alpha1.NexusJob, what string) {
+	kind := corev1.EventTypeNormal
+	if o.Status.Phase == string(nexus.Failed) || what == "NodeLost" || what == "Invalid" {
+		kind = corev1.EventTypeWarning
+	}
+	now := metav1.NewTime(p.Now())
+	e := &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: fmt.Sprintf("%s.%x", o.Name, p.Now().UnixNano())},
+		InvolvedObject: corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob", Namespace: o.Namespace,
+			Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion},
+		Reason: what, Message: o.Status.Message, Type: kind, FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		Source: corev1.EventSource{Component: "nexus-controller"},
+	}
+	select {
+	case p.events <- e:
+	default: // too many at once: the status says it too
+	}
+}
+
+// post posts Events, one after the other.
+func (p *Place) post() {
+	for {
+		select {
+		case e := <-p.events:
+			ctx, cancel := context.WithTimeout(p.ctx, requestPatience)
+			if err := p.clients.createEvent(ctx, e); err != nil && p.ctx.Err() == nil {
+				p.log.Warn("posting an Event", "job", e.InvolvedObject.Name, "event", e.Reason, "error", err)
+			}
+			cancel()
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// JobStatus is the record of a job: the budget of restarts lives here, whatever becomes of the objects below.
+type JobStatus struct {
+	// ObservedGeneration is the generation of the spec that the rest is about.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Phase is Pending, Starting, Running, Stopping, Succeeded, Failed or Cancelled.
+	Phase string `json:"phase,omitempty"`
+	// Reason is one word on why it waits, or how it ended.
+	Reason string `json:"reason,omitempty"`
+	// Message is a sentence on the same.
+	Message string `json:"message,omitempty"`
+	// GPUs is how many GPUs it asks for, or holds, on all nodes together.
+	GPUs int `json:"gpus,omitempty"`
+	// Attempt is how many attempts were begun; the living one's number while there is one.
+	Attempt int `json:"attempt,omitempty"`
+	// RestartsUsed is what the budget was charged with.
+	RestartsUsed int `json:"restartsUsed,omitempty"`
+	// Preemptions is how often it had to make room.
+	Preemptions int `json:"preemptions,omitempty"`
+	// Losses is how many attempts in a row were lost with their nodes, or found no room.
+	Losses int `json:"losses,omitempty"`
+	// Seats are what the living attempt has, one per node in group rank order.
+	Seats []Seat `json:"seats,omitempty"`
+	// Stop is what was asked of a Stopping job: cancel, preempt or resize; StopFor is whom it makes room for.
+	Stop    string `json:"stop,omitempty"`
+	StopFor string `json:"stopFor,omitempty"`
+	// Started is the begin of the living or last attempt, Served how long those before it ran.
+	Started metav1.MicroTime `json:"started,omitzero"`
+	Served  metav1.Duration  `json:"served,omitzero"`
+	// Finished is when the job was over.
+	Finished metav1.MicroTime `json:"finished,omitzero"`
+	// NotBefore keeps a job that backs off from starting.
+	NotBefore metav1.MicroTime `json:"notBefore,omitzero"`
+	// CheckpointAt is when the newest acknowledged checkpoint was made.
+	CheckpointAt metav1.MicroTime `json:"checkpointAt,omitzero"`
+	// Result is how the last attempt ended.
+	Result *Result `json:"result,omitempty"`
+	// Conditions are Admitted, Running, and Succeeded, Failed or Cancelled.
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Seat is what a job has on one node.
+type Seat struct {
+	// Node is its name.
+	Node string `json:"node"`
+	// Workers is how many processes run there.
+	Workers int `json:"workers"`
+	// GPUs are places in the node's account, not devices: the device plugin picks those.
+	GPUs []int `json:"gpus,omitempty"`
+	// CPU is in thousandths of a logical cpu.
+	CPU int64 `json:"cpu,omitempty"`
+	// Memory is in MiB.
+	Memory int64 `json:"memory,omitempty"`
+	// Because says why there.
+	Because string `json:"because,omitempty"`
+}
+
+// Result is how an attempt ended.
+type Result struct {
+	// Attempt is its number.
+	Attempt int `json:"attempt"`
+	// OK says that it did its work.
+	OK bool `json:"ok,omitempty"`
+	// Cause is exit, hang, oom, node, preempt, resize, cancel, timeout or setup; empty where it is OK.
+	Cause string `json:"cause,omitempty"`
+	// Exit is the exit code, or 128 and the signal.
+	Exit int `json:"exit,omitempty"`
+	// Message is a sentence.
+	Message string `json:"message,omitempty"`
+	// Ended is when.
+	Ended metav1.MicroTime `json:"ended,omitzero"`
+}

@@ -1,0 +1,348 @@
+package kube
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"ainexus.io/cluster/kube/v1alpha1"
+	"ainexus.io/nexus"
+)
+
+// view is what was told of the cluster, and what of it the planner has not heard of yet.
+type view struct {
+	mu      sync.Mutex
+	jobs    map[string]*record              // by uid
+	batch   map[string]map[int]*batchv1.Job // of ours, by uid of the NexusJob and number of the attempt
+	pods    map[string]*pod                 // by namespace/name
+	hosted  map[string]map[string]*pod      // by node, of pods that are not over
+	seated  map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
+	members map[attempt]map[string]*pod
+	left    map[attempt][]*ending // of pods that are gone
+	nodes   map[string]nexus.Node // as if empty
+	queues  map[string]nexus.Queue
+	shown   map[string]nexus.Node // as last told
+
+	version    uint64
+	told       bool
+	dirtyJobs  map[string]bool
+	dirtyNodes map[string]bool
+	planted    bool          // the queues are to be told
+	bell       chan struct{} // cap 1: there is something to be told
+}
+
+// attempt names one try of a job.
+type attempt struct {
+	job    string
+	number int
+}
+
+// record is a job as last told or written.
+type record struct {
+	object *v1alpha1.NexusJob // read only
+	job    nexus.Job
+	wrong  error // why the planner does not hear of it
+	hold   nexus.Reason
+	held   bool // hold was told by the planner
+	made   int  // the attempt whose Job we have created or seen: if there is none, it was deleted
+}
+
+func newView() *view {
+	return &view{
+		jobs: map[string]*record{}, batch: map[string]map[int]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
+		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[attempt][]*ending{}, nodes: map[string]nexus.Node{},
+		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
+		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
+	}
+}
+
+// setJob takes in a job as it was told or written, unless something newer is known.
+func (v *view) setJob(o *v1alpha1.NexusJob) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	id := string(o.UID)
+	r := v.jobs[id]
+	switch {
+	case r == nil:
+		r = &record{}
+		for number := range v.batch[id] {
+			r.made = max(r.made, number)
+		}
+		v.jobs[id] = r
+	case !newer(&o.ObjectMeta, &r.object.ObjectMeta):
+		return
+	}
+	v.seat(id, r, false)
+	r.object = o
+	r.job, r.wrong = jobOf(o)
+	if r.job.Phase != nexus.Pending {
+		r.hold, r.held = nexus.Reason{}, false
+	}
+	v.dirtyJobs[id] = true
+	v.seat(id, r, true)
+	if r.job.Phase.Over() || r.job.Phase == nexus.Pending {
+		for a := range v.left {
+			if a.job == id {
+				delete(v.left, a)
+			}
+		}
+	}
+	v.ring()
+}
+
+// dropJob forgets a job that was deleted. What still lives of it counts as a stranger's until it is gone.
+func (v *view) dropJob(o metav1.Object) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	id := string(o.GetUID())
+	r := v.jobs[id]
+	if r == nil {
+		return
+	}
+	delete(v.jobs, id)
+	v.dirtyJobs[id] = true
+	v.seat(id, r, false)
+	v.ring()
+}
+
+// seat notes who is where, or takes the note back.
+func (v *view) seat(id string, r *record, there bool) {
+	if r.job.Placement == nil {
+		return
+	}
+	for _, s := range r.job.Placement.Seats {
+		v.dirtyNodes[s.Node] = true
+		if v.seated[s.Node] == nil {
+			v.seated[s.Node] = map[string]*record{}
+		}
+		if there {
+			v.seated[s.Node][id] = r
+		} else {
+			delete(v.seated[s.Node], id)
+		}
+	}
+}
+
+func (v *view) setBatch(o *batchv1.Job) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	id, number := batchKey(o)
+	if v.batch[id] == nil {
+		v.batch[id] = map[int]*batchv1.Job{}
+	}
+	v.batch[id][number] = o
+	if r := v.jobs[id]; r != nil {
+		r.made = max(r.made, number)
+	}
+}
+
+func (v *view) dropBatch(o metav1.Object) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	id, number := batchKey(o)
+	if there := v.batch[id][number]; there == nil || there.UID != o.GetUID() {
+		return
+	}
+	delete(v.batch[id], number)
+	if len(v.batch[id]) == 0 {
+		delete(v.batch, id)
+	}
+}
+
+func batchKey(o metav1.Object) (id string, number int) {
+	number, _ = strconv.Atoi(o.GetLabels()[LabelAttempt])
+	return o.GetLabels()[LabelJob], number
+}
+
+// setPod takes in a pod; nil says that it is gone.
+func (v *view) setPod(namespace, name string, p *pod) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	key := namespace + "/" + name
+	if before := v.pods[key]; before != nil {
+		delete(v.pods, key)
+		v.moved(before)
+		delete(v.hosted[before.node], key)
+		if a := (attempt{before.job, before.attempt}); before.job != "" {
+			delete(v.members[a], key)
+			if len(v.members[a]) == 0 {
+				delete(v.members, a)
+			}
+			if p == nil && before.end != nil && v.jobs[before.job] != nil {
+				v.left[a] = append(v.left[a], before.end)
+			}
+		}
+	}
+	if p == nil {
+		return
+	}
+	v.pods[key] = p
+	v.moved(p)
+	if p.node != "" && !p.over {
+		if v.hosted[p.node] == nil {
+			v.hosted[p.node] = map[string]*pod{}
+		}
+		v.hosted[p.node][key] = p
+	}
+	if p.job != "" {
+		a := attempt{p.job, p.attempt}
+		if v.members[a] == nil {
+			v.members[a] = map[string]*pod{}
+		}
+		v.members[a][key] = p
+	}
+}
+
+// moved says that the planner may have to hear of a pod's node.
+func (v *view) moved(p *pod) {
+	if p.node != "" {
+		v.dirtyNodes[p.node] = true
+		v.ring()
+	}
+}
+
+func (v *view) setNode(name string, n *nexus.Node) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n == nil {
+		delete(v.nodes, name)
+	} else {
+		v.nodes[name] = *n
+	}
+	v.dirtyNodes[name] = true
+	v.ring()
+}
+
+func (v *view) setQueue(name string, q *nexus.Queue) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case q != nil:
+		v.queues[name] = *q
+	case name == nexus.DefaultQueue:
+		v.queues[name] = nexus.Queue{Name: name}
+	default:
+		delete(v.queues, name)
+	}
+	v.planted = true
+	v.ring()
+}
+
+// answer has these jobs told again, as they now stand.
+func (v *view) answer(ids ...string) {
+	if len(ids) == 0 {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, id := range ids {
+		v.dirtyJobs[id] = true
+	}
+	v.ring()
+}
+
+// hold remembers why jobs wait, and gives those that have to be told otherwise than before.
+func (v *view) hold(holds []nexus.Hold) (changed []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, h := range holds {
+		r := v.jobs[h.Job]
+		if r == nil || r.job.Phase != nexus.Pending {
+			continue
+		}
+		if !r.held || r.hold.Code != h.Reason.Code || r.hold.Resource != h.Reason.Resource {
+			changed = append(changed, h.Job)
+		}
+		r.hold, r.held = h.Reason, true
+	}
+	return changed
+}
+
+// named puts names that people know in the place of ids.
+func (v *view) named(r nexus.Reason) nexus.Reason {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if other := v.jobs[r.Job]; other != nil {
+		r.Job = other.object.Namespace + "/" + other.object.Name
+	}
+	return r
+}
+
+func (v *view) ring() {
+	select {
+	case v.bell <- struct{}{}:
+	default:
+	}
+}
+
+// standing is all that is known of a job's living or last attempt.
+type standing struct {
+	record
+	batch *batchv1.Job // nil: there is none
+	pods  []*pod
+	left  []*ending // of pods that are gone
+	// stale are Jobs that have not ended though their attempt has, and haunted says that pods of an earlier attempt have
+	// not: somebody wrote over the record.
+	stale   []*batchv1.Job
+	haunted bool
+}
+
+// look gives how a job stands; false where it is gone.
+func (v *view) look(id string) (standing, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := v.jobs[id]
+	if r == nil {
+		return standing{}, false
+	}
+	s := standing{record: *r, batch: v.batch[id][r.job.Attempt]}
+	for _, number := range slices.Sorted(maps.Keys(v.batch[id])) {
+		if j := v.batch[id][number]; !ended(j) && (number != r.job.Attempt || !r.job.Phase.Live()) {
+			s.stale = append(s.stale, j)
+		}
+	}
+	for number := 1; number < r.job.Attempt; number++ {
+		for _, p := range v.members[attempt{id, number}] {
+			s.haunted = s.haunted || !p.over
+		}
+	}
+	a := attempt{id, r.job.Attempt}
+	for _, key := range slices.Sorted(maps.Keys(v.members[a])) {
+		s.pods = append(s.pods, v.members[a][key])
+	}
+	s.left = v.left[a]
+	return s, true
+}
+
+// makes says that the Job of an attempt is being created.
+func (v *view) makes(id string, number int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r := v.jobs[id]; r != nil {
+		r.made = max(r.made, number)
+	}
+}
+
+// unmakes takes back that the Job of an attempt is being created.
+func (v *view) unmakes(id string, number int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r := v.jobs[id]; r != nil && r.made == number {
+		r.made = number - 1
+	}
+}
+
+// attemptName is the name of the Job of an attempt.
+func attemptName(job string, number int) string { return fmt.Sprintf("%s-%d", job, number) }
+
+// newer compares resource versions, which Kubernetes has ordered since 1.35 and etcd always had.
+func newer(a, b *metav1.ObjectMeta) bool {
+	x, err1 := strconv.ParseUint(a.ResourceVersion, 10, 64)
+	y, err2 := strconv.ParseUint(b.ResourceVersion, 10, 64)
+	return err1 != nil || err2 != nil || x > y
+}

@@ -1,0 +1,100 @@
+package kube
+
+import (
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"ainexus.io/cluster/kube/v1alpha1"
+	"ainexus.io/nexus"
+)
+
+func object(id, version string, phase nexus.Phase, attempt int) *v1alpha1.NexusJob {
+	o := &v1alpha1.NexusJob{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: id, UID: types.UID(id), ResourceVersion: version}}
+	o.Spec.Run = v1alpha1.Any{Raw: []byte(`"train"`)}
+	o.Spec.Resources.GPUs = v1alpha1.Any{Raw: []byte(`2`)}
+	o.Status.Phase, o.Status.Attempt = string(phase), attempt
+	if phase.Live() {
+		o.Status.Seats = []v1alpha1.Seat{{Node: "n1", Workers: 2, GPUs: []int{0, 1}, CPU: 2000}}
+	}
+	return o
+}
+
+func told(v *view) nexus.Delta { return v.delta() }
+
+// The pods of a living attempt are what the planner placed. When it is over, what still lives of it is a stranger's,
+// until it is gone: nobody gets its seats before.
+func TestWhatAnAttemptLeavesBehindStillTakes(t *testing.T) {
+	v := newView()
+	n := nodeOf(machine("n1"))
+	v.setNode("n1", &n)
+	v.setJob(object("a", "5", nexus.Running, 1))
+	p := &pod{namespace: "team", name: "a-1-0", job: "a", attempt: 1, node: "n1", running: true, cpu: 2000, gpus: 2}
+	v.setPod("team", "a-1-0", p)
+	d := told(v)
+	if !d.Full || len(d.Nodes) != 1 || d.Nodes[0].Taken != (nexus.Taken{}) || len(d.Jobs) != 1 || d.Jobs[0].Placement == nil {
+		t.Fatalf("at first: %+v", d)
+	}
+	v.setJob(object("a", "6", nexus.Pending, 1))
+	d = told(v)
+	if len(d.Nodes) != 1 || d.Nodes[0].Taken.CPU != 2000 || !d.Nodes[0].GPUs[7].Taken || !d.Nodes[0].GPUs[6].Taken || d.Nodes[0].GPUs[5].Taken {
+		t.Fatalf("while its pod ends: %+v", d.Nodes)
+	}
+	v.setPod("team", "a-1-0", nil)
+	if d = told(v); len(d.Nodes) != 1 || d.Nodes[0].Taken != (nexus.Taken{}) || d.Nodes[0].GPUs[7].Taken {
+		t.Fatalf("when it is gone: %+v", d.Nodes)
+	}
+	if d = told(v); !d.Empty() {
+		t.Fatalf("nothing happened: %+v", d)
+	}
+}
+
+// A pod that nobody here made counts from its binding to its end.
+func TestForeignPodsCount(t *testing.T) {
+	v := newView()
+	n := nodeOf(machine("n1"))
+	v.setNode("n1", &n)
+	told(v)
+	v.setPod("x", "p", &pod{namespace: "x", name: "p", cpu: 1000, gpus: 8})
+	if d := told(v); !d.Empty() {
+		t.Fatalf("it is not bound: %+v", d)
+	}
+	v.setPod("x", "p", &pod{namespace: "x", name: "p", cpu: 1000, gpus: 8, node: "n1"})
+	if d := told(v); len(d.Nodes) != 1 || d.Nodes[0].Taken.CPU != 1000 || !d.Nodes[0].GPUs[0].Taken {
+		t.Fatalf("it is bound: %+v", d)
+	}
+	v.setPod("x", "p", &pod{namespace: "x", name: "p", cpu: 1000, gpus: 8, node: "n1", over: true})
+	if d := told(v); len(d.Nodes) != 1 || d.Nodes[0].Taken.CPU != 0 || d.Nodes[0].GPUs[0].Taken {
+		t.Fatalf("it is over: %+v", d)
+	}
+}
+
+// What we wrote counts before the watch brings it, and what the watch brings late changes nothing.
+func TestNewsThatIsOldIsNoNews(t *testing.T) {
+	v := newView()
+	v.setJob(object("a", "7", nexus.Starting, 1))
+	told(v)
+	v.setJob(object("a", "6", nexus.Pending, 0))
+	if d := told(v); !d.Empty() {
+		t.Fatalf("an older version is told: %+v", d)
+	}
+	if s, _ := v.look("a"); s.job.Phase != nexus.Starting {
+		t.Errorf("it is %s", s.job.Phase)
+	}
+}
+
+// A spec that cannot be had here never reaches the planner.
+func TestWhatCannotBeHadIsNotPlanned(t *testing.T) {
+	v := newView()
+	o := object("a", "1", "", 0)
+	o.Spec.Resources = v1alpha1.Resources{GPUMemory: v1alpha1.Any{Raw: []byte(`"10GiB"`)}}
+	v.setJob(o)
+	if d := told(v); len(d.Jobs) != 0 {
+		t.Errorf("the planner is told %+v", d.Jobs)
+	}
+	s, _ := v.look("a")
+	if want := "spec.resources.gpu_memory: this cluster cannot share GPUs; ask for a whole one: resources: {gpus: 1}"; s.wrong == nil || refusal(s.wrong) != want {
+		t.Errorf("it is told %q", refusal(s.wrong))
+	}
+}

@@ -1,0 +1,126 @@
+package kube
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"ainexus.io/cluster/kube/v1alpha1"
+)
+
+// watch has everything told to the view: once what there is, then what changes.
+func (p *Place) watch() {
+	c := p.clients
+	synced := []cache.InformerSynced{
+		p.follow(c.nexus, resourceQueues, "", "", &v1alpha1.NexusQueue{}, p.queueTold, p.queueGone),
+		p.follow(c.core, resourceNodes, "", p.opts.Nodes, &corev1.Node{}, p.nodeTold, p.nodeGone),
+		p.follow(c.nexus, resourceJobs, p.opts.Namespace, "", &v1alpha1.NexusJob{}, p.jobTold, p.jobGone),
+		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelJob, &batchv1.Job{}, p.batchTold, p.batchGone),
+		// Of all namespaces: whoever has a pod on a node takes of it.
+		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", &corev1.Pod{}, p.podTold, p.podGone),
+	}
+	p.working.Go(func() {
+		if cache.WaitForCacheSync(p.ctx.Done(), synced...) {
+			close(p.ready)
+		}
+	})
+}
+
+// follow watches one resource. Told and gone are called by one goroutine, in order.
+func (p *Place) follow(client rest.Interface, resource, namespace, labels string, of runtime.Object, told func(any), gone func(metav1.Object)) cache.InformerSynced {
+	list := cache.NewFilteredListWatchFromClient(client, resource, namespace, func(o *metav1.ListOptions) {
+		o.LabelSelector = labels
+	})
+	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: list, ObjectType: of, Transform: strip,
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    told,
+			UpdateFunc: func(_, now any) { told(now) },
+			DeleteFunc: func(o any) {
+				if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+					o = last.Obj
+				}
+				if object, ok := o.(metav1.Object); ok {
+					gone(object)
+				}
+			},
+		},
+	})
+	p.working.Go(func() { informer.RunWithContext(p.ctx) })
+	return informer.HasSynced
+}
+
+// strip leaves out what nobody here reads and what would be most of the memory.
+func strip(o any) (any, error) {
+	if object, ok := o.(metav1.Object); ok {
+		object.SetManagedFields(nil)
+	}
+	if pod, ok := o.(*corev1.Pod); ok {
+		pod.Spec.Volumes = nil
+		for i := range pod.Spec.Containers {
+			c := &pod.Spec.Containers[i]
+			*c = corev1.Container{Name: c.Name, Resources: c.Resources}
+		}
+	}
+	return o, nil
+}
+
+func (p *Place) jobTold(o any) {
+	j := o.(*v1alpha1.NexusJob)
+	p.view.setJob(j)
+	p.queue.Add(string(j.UID))
+}
+
+func (p *Place) jobGone(o metav1.Object) { p.view.dropJob(o) }
+
+func (p *Place) batchTold(o any) {
+	j := o.(*batchv1.Job)
+	p.view.setBatch(j)
+	p.queue.Add(j.Labels[LabelJob])
+}
+
+func (p *Place) batchGone(o metav1.Object) {
+	p.view.dropBatch(o)
+	p.queue.Add(o.GetLabels()[LabelJob])
+}
+
+func (p *Place) podTold(o any) {
+	pod := o.(*corev1.Pod)
+	kept := podOf(pod)
+	if kept.over && kept.job == "" {
+		kept = nil
+	}
+	p.view.setPod(pod.Namespace, pod.Name, kept)
+	if id := pod.Labels[LabelJob]; id != "" {
+		p.queue.Add(id)
+	}
+}
+
+func (p *Place) podGone(o metav1.Object) {
+	p.view.setPod(o.GetNamespace(), o.GetName(), nil)
+	if id := o.GetLabels()[LabelJob]; id != "" {
+		p.queue.Add(id)
+	}
+}
+
+func (p *Place) nodeTold(o any) {
+	n := nodeOf(o.(*corev1.Node))
+	p.view.setNode(n.Name, &n)
+}
+
+func (p *Place) nodeGone(o metav1.Object) { p.view.setNode(o.GetName(), nil) }
+
+func (p *Place) queueTold(o any) {
+	object := o.(*v1alpha1.NexusQueue)
+	q, err := queueOf(object)
+	if err != nil {
+		p.log.Error("a queue cannot be read and keeps what it said before", "queue", object.Name, "error", err)
+		return
+	}
+	p.view.setQueue(q.Name, &q)
+}
+
+func (p *Place) queueGone(o metav1.Object) { p.view.setQueue(o.GetName(), nil) }

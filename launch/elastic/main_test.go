@@ -1,0 +1,18 @@
+package elastic
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// TestMain plays the same random worlds every time; -rapid.seed=N plays others, and 0 new ones.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.seed" })
+	if !chosen {
+		flag.Set("rapid.seed", "29400")
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,143 @@
+"""The other ranks, spoken to on the processor: nothing here waits for a GPU."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import pickle
+import zlib
+from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from .checkpoint import CheckpointError
+
+T = TypeVar("T")
+
+# How long ranks wait for one that does not come to a save or load. Some may still be busy with an evaluation.
+MEET = datetime.timedelta(minutes=5)
+PIECE = 64 << 20  # bytes of a file that travel at once
+
+
+class Ranks:
+    """All ranks, over a gloo group of our own."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank = rank
+        self.size = size
+        self.group: Optional[Any] = None  # for the agreement on a stop
+        self._group: Optional[Any] = None
+        self._meet = MEET
+
+    def join(self, timeout: datetime.timedelta) -> None:
+        """Makes the groups. All ranks."""
+        if (dist.get_rank(), dist.get_world_size()) != (self.rank, self.size):
+            raise RuntimeError(
+                f"the process group says rank {dist.get_rank()} of {dist.get_world_size()}, the launcher {self.rank} of {self.size}")
+        self._meet = min(MEET, timeout)
+        self.group = dist.new_group(backend="gloo", timeout=timeout)
+        self._group = dist.new_group(backend="gloo", timeout=timeout)
+
+    def leave(self) -> None:
+        """Forgets the groups."""
+        self.group = self._group = None
+
+    def meet(self, what: str) -> None:
+        """Returns when all ranks are here; says who is not, where that takes too long."""
+        if self.size == 1:
+            return
+        try:
+            dist.monitored_barrier(self._group, timeout=self._meet, wait_all_ranks=self.rank == 0)
+        except RuntimeError as err:
+            raise RuntimeError(f"not all ranks came to {what}, which all have to call, not rank 0 alone: {err}") from err
+
+    def barrier(self) -> None:
+        """Returns when all ranks have called it."""
+        if self.size > 1:
+            dist.barrier(group=self._group)
+
+    def reduce(self, metrics: Mapping[str, float], op: str) -> Dict[str, float]:
+        """Reduces each metric over all ranks, in double precision."""
+        ops = {"mean": dist.ReduceOp.SUM, "sum": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN}
+        if op not in ops:
+            raise ValueError(f"there is no reduction {op!r}: mean, sum, max or min")
+        names = sorted(metrics)
+        if self.size == 1:
+            return dict(metrics)
+        self._same_names(names)
+        values = torch.tensor([metrics[n] for n in names], dtype=torch.float64)
+        if names:
+            dist.all_reduce(values, op=ops[op], group=self._group)
+        if op == "mean":
+            values /= self.size
+        reduced = dict(zip(names, values.tolist()))
+        return {n: reduced[n] for n in metrics}
+
+    def _same_names(self, names: List[str]) -> None:
+        """Fails on every rank if one of them reduces other metrics, instead of adding up apples and pears."""
+        mine = torch.tensor([zlib.crc32("\0".join(names).encode()), len(names)], dtype=torch.int64)
+        all_ = [torch.zeros_like(mine) for _ in range(self.size)]
+        dist.all_gather(all_, mine, group=self._group)
+        for rank, other in enumerate(all_):
+            if not torch.equal(other, all_[0]):
+                raise ValueError(f"rank {rank} reduces other metrics than rank 0; rank {self.rank} has {names}")
+
+    def gather(self, value: T) -> List[T]:
+        """Everybody's value, by rank, on all ranks."""
+        if self.size == 1:
+            return [value]
+        self.meet("save_checkpoint")
+        values: List[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self._group)
+        return values
+
+    def shared(self, make: Callable[[], T]) -> T:
+        """Has rank 0 make something, and gives it, or the error, to all ranks."""
+        if self.size == 1:
+            return make()
+        box: List[Any] = [None, None]
+        failed: Optional[BaseException] = None
+        if self.rank == 0:
+            try:
+                box[0] = make()
+            except Exception as err:
+                failed = err
+                box[1] = _portable(err)
+        dist.broadcast_object_list(box, src=0, group=self._group)
+        if failed is not None:
+            raise failed
+        if box[1] is not None:
+            raise box[1]
+        made: T = box[0]
+        return made
+
+    def everywhere(self, here: bool) -> bool:
+        """Whether it is so on all ranks."""
+        if self.size == 1:
+            return here
+        flag = torch.tensor([1 if here else 0])
+        dist.all_reduce(flag, op=dist.ReduceOp.MIN, group=self._group)
+        return bool(flag.item())
+
+    def send_file(self, path: str, size: int) -> io.BytesIO:
+        """Gives a file that rank 0 has to all ranks, piece by piece."""
+        copy = io.BytesIO()
+        with open(path if self.rank == 0 else "/dev/null", "rb") as file:
+            for begin in range(0, size, PIECE):
+                piece = torch.zeros(min(PIECE, size - begin), dtype=torch.uint8)
+                if self.rank == 0:
+                    piece = torch.frombuffer(bytearray(file.read(len(piece))), dtype=torch.uint8)
+                dist.broadcast(piece, src=0, group=self._group)
+                copy.write(memoryview(piece.numpy()))
+        copy.seek(0)
+        return copy
+
+
+def _portable(err: Exception) -> Exception:
+    """The error, if the others can read it, else what it says."""
+    try:
+        pickle.loads(pickle.dumps(err))
+        return err
+    except Exception:
+        return CheckpointError(f"rank 0: {err}")
