@@ -26,7 +26,7 @@ test:
 	@sh scripts/test.sh
 
 test-nightly:
-	@NIGHTLY=1 FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} BUSY=$${BUSY:-10m} SEED=$${SEED:-0} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} SIMD=$${SIMD:-1} sh scripts/test.sh
+	@NIGHTLY=1 FUZZTIME=$${FUZZTIME:-2m} POINTS=$${POINTS:-1000} SOAK=$${SOAK:-10000000} BUSY=$${BUSY:-10m} SEED=$${SEED:-0} COUNT=$${COUNT:-3} TIMEOUT=$${TIMEOUT:-30m} sh scripts/test.sh
 
 quick:
 	@QUICK=1 sh scripts/test.sh
