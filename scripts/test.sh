@@ -90,7 +90,7 @@ stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -t
 stage "tests of the nested modules" nested_modules
 stage "python sdk" sh scripts/sdk.sh
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
-if [ "${SIMD:-}" = 1 ]; then # builds the standard library anew
+if [ "${NIGHTLY:-}" = 1 ]; then # builds the standard library anew
 	stage "sums in vectors" env GOEXPERIMENT=simd go test -count 1 ./train/collective
 fi
 # Without the race detector, which would make them ten times longer and sees the

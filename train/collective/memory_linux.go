@@ -17,21 +17,29 @@ import (
 // behind, and the size of /dev/shm, 64 MiB in many containers, is no limit for it. Others open it as /proc/PID/fd/N.
 
 const (
-	memfdName    = "nexus-collective"
-	memfdCloexec = 1
+	memfdName         = "nexus-collective"
+	memfdCloexec      = 1
+	memfdAllowSealing = 2
+	fcntlAddSeals     = 1033
+	sealed            = 1 | 2 | 4 // no further seals, no shrinking, no growing
 )
 
 // makeMemory makes memory of size bytes, all zero, and the descriptor by which others reach it. Pages that nobody
 // writes to take no room.
 func makeMemory(size int) ([]byte, int, error) {
 	name := append([]byte(memfdName), 0)
-	fd, _, errno := syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(&name[0])), memfdCloexec, 0)
+	fd, _, errno := syscall.Syscall(sysMemfdCreate, uintptr(unsafe.Pointer(&name[0])), memfdCloexec|memfdAllowSealing, 0)
 	if errno != 0 {
 		return nil, 0, os.NewSyscallError("memfd_create", errno)
 	}
 	if err := syscall.Ftruncate(int(fd), int64(size)); err != nil {
 		syscall.Close(int(fd))
 		return nil, 0, os.NewSyscallError("ftruncate", err)
+	}
+	// Who touches what a shrunk file had is killed: it shall not shrink.
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, fcntlAddSeals, sealed); errno != 0 {
+		syscall.Close(int(fd))
+		return nil, 0, os.NewSyscallError("fcntl", errno)
 	}
 	mem, err := mapMemory(int(fd), size)
 	if err != nil {
