@@ -30,7 +30,8 @@ class World:
             environment = dict(
                 os.environ, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(size), LOCAL_WORLD_SIZE=str(size),
                 MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1", PYTHONUNBUFFERED="1",
-                GLOO_SOCKET_IFNAME="lo", NEXUS_ATTEMPT=f"job1/{attempt}", NEXUS_ROUND=str(round_),
+                GLOO_SOCKET_IFNAME="lo", USE_LIBUV="0",  # Debian builds 2.6 without it
+                NEXUS_ATTEMPT=f"job1/{attempt}", NEXUS_ROUND=str(round_),
                 NEXUS_CHECKPOINT_PATH=str(self.directory / "ckpt"), NEXUS_ACK_FILE=str(self.directory / "ack.json"),
                 NEXUS_PROGRESS_FILE=str(self.progress(rank)), NEXUS_STACK_FILE=str(self.directory / f"stack{rank}"),
                 TORCHELASTIC_ERROR_FILE=str(self.directory / f"error{rank}.json"), **(env or {}),
