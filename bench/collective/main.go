@@ -1,5 +1,5 @@
-// Collective compares train/collective with what PyTorch and MPI programs reduce with: the all-reduce rows of the
-// figures for distributed training in docs/benchmarks.md.
+// Collective compares train/collective with what PyTorch and MPI programs reduce with, and train/checkpoint with what
+// PyTorch saves with: rows of the figures for distributed training in docs/benchmarks.md.
 //
 //	go run ./bench/collective [--json] [-only REGEXP] [-quick]
 //
@@ -40,7 +40,7 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet("collective", flag.ContinueOnError)
 	json := flags.Bool("json", false, "print one JSON object per line instead of a table")
-	only := flags.String("only", "", "measure only the figures whose name matches this regular expression: all-reduce 2, all-reduce 4")
+	only := flags.String("only", "", "measure only the figures whose name matches this regular expression: all-reduce 2, all-reduce 4, checkpoint")
 	quick := flags.Bool("quick", false, "take few samples, to see that it works; the figures mean little")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -77,6 +77,12 @@ func measure(ctx context.Context, b *bench, chosen *regexp.Regexp, rows *row.Pri
 		b.say("%s ...", name)
 		err := rows.Owe(timed, lines(world), func(report func(row.Row)) error { return compare(timed, b, world, report) })
 		if err != nil {
+			return err
+		}
+	}
+	if chosen.MatchString("checkpoint") {
+		b.say("checkpoint ...")
+		if err := rows.Owe(timed, checkpointLines(), func(report func(row.Row)) error { return compareCheckpoints(timed, b, report) }); err != nil {
 			return err
 		}
 	}

@@ -86,21 +86,55 @@ func (d *Dir) writeData(name string, state State) (f File, err error) {
 			os.Remove(file.Name())
 		}
 	}()
-	sum, count := sha256.New(), new(counter)
-	out := bufio.NewWriterSize(io.MultiWriter(file, sum, count), 1<<20)
+	sum := newSummer(file)
+	out := bufio.NewWriterSize(sum, 1<<20)
 	err = state.Encode(out)
 	if err == nil {
 		err = out.Flush()
 	}
+	digest := sum.close()
 	if err := settle(file, filepath.Join(d.path, name), err); err != nil {
 		return f, err
 	}
-	return File{Name: name, Size: int64(*count), SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	return File{Name: name, Size: sum.count, SHA256: hex.EncodeToString(digest)}, nil
 }
 
-type counter int64
+// summer writes and, at the same time, sums up what it writes.
+type summer struct {
+	to     io.Writer
+	count  int64
+	pieces chan []byte
+	summed chan struct{} // one for each piece
+	digest chan []byte
+}
 
-func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
+func newSummer(to io.Writer) *summer {
+	s := &summer{to: to, pieces: make(chan []byte), summed: make(chan struct{}), digest: make(chan []byte, 1)}
+	go func() {
+		sum := sha256.New()
+		for piece := range s.pieces {
+			sum.Write(piece)
+			s.summed <- struct{}{}
+		}
+		s.digest <- sum.Sum(nil)
+	}()
+	return s
+}
+
+// Write returns when the piece is both written and summed up: it may then be written over.
+func (s *summer) Write(p []byte) (int, error) {
+	s.pieces <- p
+	n, err := s.to.Write(p)
+	<-s.summed
+	s.count += int64(n)
+	return n, err
+}
+
+// close ends the summing and returns the digest.
+func (s *summer) close() []byte {
+	close(s.pieces)
+	return <-s.digest
+}
 
 // tidy removes checkpoints beyond those to keep, and what interrupted saves left. The lock is held and the claim is
 // ours, so whoever may still be writing is fenced off. What cannot be removed stays for the next time.

@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
+	"unsafe"
 )
 
 // State is all that a training run needs to go on.
@@ -97,6 +99,10 @@ func shapes(list []Tensor) []shape {
 const pieceSize = 256 << 10
 
 func writeFloats(w io.Writer, data []float32, buf []byte) error {
+	if littleEndian() {
+		_, err := w.Write(bytesOf(data))
+		return err
+	}
 	for len(data) > 0 {
 		n := min(len(data), pieceSize/4)
 		buf = buf[:4*n]
@@ -111,17 +117,28 @@ func writeFloats(w io.Writer, data []float32, buf []byte) error {
 	return nil
 }
 
+// littleEndian says that numbers lie in memory as they do in the file, so that none needs to be converted.
+func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
+
+// bytesOf shows the memory of data.
+func bytesOf(data []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), 4*len(data))
+}
+
 // Decode reads what Encode wrote. It believes no length that the input does not bear out.
-func Decode(r io.Reader) (State, error) {
+func Decode(r io.Reader) (State, error) { return decode(r, 0) }
+
+// decode is Decode of an input that is known to have size bytes; 0: not known.
+func decode(r io.Reader, size int64) (State, error) {
 	start := make([]byte, len(fileMagic)+4)
 	if _, err := io.ReadFull(r, start); err != nil || string(start[:len(fileMagic)]) != fileMagic {
 		return State{}, errors.New("this is not a checkpoint of ours")
 	}
-	size := binary.LittleEndian.Uint32(start[len(fileMagic):])
-	if size > maxHeader {
-		return State{}, fmt.Errorf("the header has %d bytes", size)
+	length := binary.LittleEndian.Uint32(start[len(fileMagic):])
+	if length > maxHeader {
+		return State{}, fmt.Errorf("the header has %d bytes", length)
 	}
-	text, err := io.ReadAll(io.LimitReader(r, int64(size)))
+	text, err := io.ReadAll(io.LimitReader(r, int64(length)))
 	if err != nil {
 		return State{}, err
 	}
@@ -133,10 +150,10 @@ func Decode(r io.Reader) (State, error) {
 		Step: head.Step, Epoch: head.Epoch, Offset: head.Offset, WorldSize: head.WorldSize, Seed: head.Seed,
 		RNG: head.RNG, Extra: head.Extra,
 	}
-	if s.Params, err = readTensors(r, head.Params); err != nil {
+	if s.Params, err = readTensors(r, head.Params, size); err != nil {
 		return State{}, err
 	}
-	if s.Optimizer, err = readTensors(r, head.Optimizer); err != nil {
+	if s.Optimizer, err = readTensors(r, head.Optimizer, size); err != nil {
 		return State{}, err
 	}
 	if n, _ := io.ReadFull(r, make([]byte, 1)); n > 0 {
@@ -145,27 +162,40 @@ func Decode(r io.Reader) (State, error) {
 	return s, nil
 }
 
-func readTensors(r io.Reader, list []shape) ([]Tensor, error) {
+// readTensors allocates at once what an input of size bytes may hold, and otherwise what is really there.
+func readTensors(r io.Reader, list []shape, size int64) ([]Tensor, error) {
 	tensors := make([]Tensor, len(list))
-	buf := make([]byte, pieceSize)
 	for i, sh := range list {
 		if sh.Count < 0 {
 			return nil, fmt.Errorf("%q has %d values", sh.Name, sh.Count)
 		}
-		data := make([]float32, 0, min(sh.Count, 64<<10)) // grows with what is really there
+		data := make([]float32, 0, min(sh.Count, max(size/4, pieceSize/4)))
 		for left := sh.Count; left > 0; {
-			n := min(left, pieceSize/4)
-			if _, err := io.ReadFull(r, buf[:4*n]); err != nil {
+			n := int(min(left, int64(max(cap(data)-len(data), pieceSize/4))))
+			from := len(data)
+			data = slices.Grow(data, n)[:from+n]
+			if err := readFloats(r, data[from:]); err != nil {
 				return nil, fmt.Errorf("reading %q: %w", sh.Name, err)
 			}
-			for j := range n {
-				data = append(data, math.Float32frombits(binary.LittleEndian.Uint32(buf[4*j:])))
-			}
-			left -= n
+			left -= int64(n)
 		}
 		tensors[i] = Tensor{sh.Name, data}
 	}
 	return tensors, nil
+}
+
+// readFloats fills data.
+func readFloats(r io.Reader, data []float32) error {
+	raw := bytesOf(data)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return err
+	}
+	if !littleEndian() {
+		for i := range data {
+			data[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		}
+	}
+	return nil
 }
 
 // Load reads a checkpoint that [Dir.Latest] found.
@@ -175,7 +205,11 @@ func Load(found Found) (State, error) {
 		return State{}, err
 	}
 	defer file.Close()
-	state, err := Decode(bufio.NewReaderSize(file, 1<<20))
+	info, err := file.Stat()
+	if err != nil {
+		return State{}, err
+	}
+	state, err := decode(bufio.NewReaderSize(file, 1<<20), info.Size())
 	if err != nil {
 		return State{}, fmt.Errorf("loading %s: %w", found.Path, err)
 	}

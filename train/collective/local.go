@@ -61,11 +61,12 @@ func newLocal(g *Group, ranks []int, mine *segment, seats []seat) (*local, error
 }
 
 const (
-	// spinMany is for ranks with a processor each: the others are at work, and what is waited for comes soon.
-	spinMany = 4000
+	// spinMany is for ranks with a processor each: the others are at work, and what is waited for comes soon. It is short,
+	// since other programs may have taken a processor all the same.
+	spinMany = 100
 	// yieldMany is how often a processor is offered to others before this rank sleeps. Where ranks share processors, the
-	// one that is waited for takes it.
-	yieldMany = 20
+	// one that is waited for takes it; measured: with 20 a rank sleeps too often, and more than 100 make no difference.
+	yieldMany = 100
 	// napLeast and napMost bound how long a rank that has others in its process sleeps at a time.
 	napLeast, napMost = 20 * time.Microsecond, 10 * time.Millisecond
 )
