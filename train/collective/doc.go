@@ -23,7 +23,7 @@
 // whole group keeps to TCP and says so once for each host ([Config].Log). What goes through it is written down in
 // segment.go and work.go. The control connections stay: they tell that a rank which others wait for is dead.
 //
-// A rank that waits looks at the counter it waits for, then offers its processor to others, and after a hundred
+// A rank that waits looks at the counter it waits for, then offers its processor to others, and after some
 // offers sleeps in the kernel until it is woken. It spins, briefly, only if the host has a processor for each rank.
 //
 // # Algorithms

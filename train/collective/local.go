@@ -13,14 +13,15 @@ import (
 
 // local is the ranks of one host, which compute through shared memory. Places are positions in ranks.
 type local struct {
-	g     *Group
-	ranks []int // global ranks, rising
-	place int   // of this rank
-	seg   []*segment
-	mine  *segment
-	block uint32 // blocks that collectives before this one used; the same on all ranks
-	slot  int    // bytes that a block may hold
-	spins int    // how often a counter is looked at before anything else is tried
+	g      *Group
+	ranks  []int // global ranks, rising
+	place  int   // of this rank
+	seg    []*segment
+	mine   *segment
+	block  uint32 // blocks that collectives before this one used; the same on all ranks
+	slot   int    // bytes that a block may hold
+	spins  int    // how often a counter is looked at before anything else is tried
+	yields int    // how often the processor is offered to others then, before this rank sleeps
 	// together says that another rank is a goroutine of this process. Then a rank that slept in the kernel would keep a
 	// processor of the runtime from it for a while.
 	together bool
@@ -54,8 +55,8 @@ func newLocal(g *Group, ranks []int, mine *segment, seats []seat) (*local, error
 	for range bits.Len(uint(n)) {
 		l.spare = append(l.spare, aligned(grain))
 	}
-	if !l.together {
-		l.spins = spinsFor(l.seg)
+	if l.spins, l.yields = patience(l.seg); l.together {
+		l.spins = 0
 	}
 	return l, nil
 }
@@ -64,15 +65,16 @@ const (
 	// spinMany is for ranks with a processor each: the others are at work, and what is waited for comes soon. It is short,
 	// since other programs may have taken a processor all the same.
 	spinMany = 100
-	// yieldMany is how often a processor is offered to others before this rank sleeps. Where ranks share processors, the
-	// one that is waited for takes it; measured: with 20 a rank sleeps too often, and more than 100 make no difference.
-	yieldMany = 100
+	// yieldMany is how often such a rank offers its processor before it sleeps, and yieldFew how often one that shares
+	// a processor with other ranks does: on a busy machine each offer may be taken by a stranger for milliseconds, while
+	// who was asleep comes before strangers. Measured.
+	yieldMany, yieldFew = 100, 20
 	// napLeast and napMost bound how long a rank that has others in its process sleeps at a time.
 	napLeast, napMost = 20 * time.Microsecond, 10 * time.Millisecond
 )
 
-// spinsFor counts the processors that the ranks of this host may run on: who has to share one must not spin on it.
-func spinsFor(seg []*segment) int {
+// patience counts the processors that the ranks of this host may run on: who has to share one must not spin on it.
+func patience(seg []*segment) (spins, yields int) {
 	var set [16]uint64
 	for _, s := range seg {
 		s.mayRunOn(&set)
@@ -82,9 +84,9 @@ func spinsFor(seg []*segment) int {
 		count += bits.OnesCount64(s)
 	}
 	if count < len(seg) {
-		return 0
+		return 0, yieldFew
 	}
-	return spinMany
+	return spinMany, yieldMany
 }
 
 // code is what a rank that sleeps wants: a counter of a place.
@@ -115,7 +117,7 @@ func (l *local) await(wait pending) error {
 			return nil
 		}
 	}
-	for range yieldMany {
+	for range l.yields {
 		if s.reached(counter, target) {
 			return nil
 		}
