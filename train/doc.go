@@ -21,7 +21,7 @@
 //
 // # What holds
 //
-// Same seed, same world size on the same number of hosts, same input: same bits, on every rank and in every run ([Trainer.VerifyReplicas] checks the
+// Same seed, same world size on as many hosts with as many ranks each, same input: same bits, on every rank and in every run ([Trainer.VerifyReplicas] checks the
 // former). When a rank dies, fails or panics, whatever collective the others are in ends within two seconds with
 // an error that names it. SIGTERM reaches the ranks at different times; the ranks agree on one step at which
 // [Trainer.Step] tells all of them to stop, so that all save the same step. Checkpoints are valid or not there, fenced

@@ -25,7 +25,7 @@ type work struct {
 const (
 	// grain is how much is reduced at a time: the pieces of a few ranks fit into the fastest cache.
 	grain = 8 << 10
-	// flatLimit is how much a rank reads of others in an all-reduce where everybody reduces everything; measured.
+	// flatLimit is how much a rank reads of others in an all-reduce where everybody reduces everything, a first guess.
 	flatLimit = 64 << 10
 )
 
