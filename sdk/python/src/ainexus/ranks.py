@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+import ctypes
 import datetime
 import io
 import pickle
 import zlib
-from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -29,6 +31,10 @@ class Ranks:
         self.group: Optional[Any] = None  # for the agreement on a stop
         self._group: Optional[Any] = None
         self._meet = MEET
+        # gloo's threads let go of an operation a moment after it is done. Whoever is the last to do so frees its tensors,
+        # for which a thread needs Python's lock, which destroy_process_group holds while it waits for the threads (seen
+        # with PyTorch 2.6): so the last operations are held here until the group is gone.
+        self._recent: Deque[Any] = collections.deque(maxlen=8)
 
     def join(self, timeout: datetime.timedelta) -> None:
         """Makes the groups. All ranks."""
@@ -40,8 +46,28 @@ class Ranks:
         self._group = dist.new_group(backend="gloo", timeout=timeout)
 
     def leave(self) -> None:
-        """Forgets the groups."""
+        """Forgets the groups; forget has to follow when they are gone."""
         self.group = self._group = None
+
+    def forget(self) -> None:
+        """Lets go of the last operations."""
+        self._recent.clear()
+
+    def _done(self, work: Any, *tensors: Any) -> None:
+        """Waits for an operation."""
+        work.wait()
+        self._recent.append((work, tensors))
+
+    def _broadcast(self, tensor: torch.Tensor) -> None:
+        self._done(dist.broadcast(tensor, src=0, group=self._group, async_op=True), tensor)
+
+    def _gather(self, mine: torch.Tensor) -> List[torch.Tensor]:
+        everyones = [torch.zeros_like(mine) for _ in range(self.size)]
+        self._done(dist.all_gather(everyones, mine, group=self._group, async_op=True), everyones, mine)
+        return everyones
+
+    def _reduce(self, values: torch.Tensor, op: Any) -> None:
+        self._done(dist.all_reduce(values, op=op, group=self._group, async_op=True), values)
 
     def meet(self, what: str) -> None:
         """Returns when all ranks are here; says who is not, where that takes too long."""
@@ -55,7 +81,7 @@ class Ranks:
     def barrier(self) -> None:
         """Returns when all ranks have called it."""
         if self.size > 1:
-            dist.barrier(group=self._group)
+            self._done(dist.barrier(group=self._group, async_op=True))
 
     def reduce(self, metrics: Mapping[str, float], op: str) -> Dict[str, float]:
         """Reduces each metric over all ranks, in double precision."""
@@ -68,7 +94,7 @@ class Ranks:
         self._same_names(names)
         values = torch.tensor([metrics[n] for n in names], dtype=torch.float64)
         if names:
-            dist.all_reduce(values, op=ops[op], group=self._group)
+            self._reduce(values, ops[op])
         if op == "mean":
             values /= self.size
         reduced = dict(zip(names, values.tolist()))
@@ -77,10 +103,9 @@ class Ranks:
     def _same_names(self, names: List[str]) -> None:
         """Fails on every rank if one of them reduces other metrics, instead of adding up apples and pears."""
         mine = torch.tensor([zlib.crc32("\0".join(names).encode()), len(names)], dtype=torch.int64)
-        all_ = [torch.zeros_like(mine) for _ in range(self.size)]
-        dist.all_gather(all_, mine, group=self._group)
-        for rank, other in enumerate(all_):
-            if not torch.equal(other, all_[0]):
+        everyones = self._gather(mine)
+        for rank, other in enumerate(everyones):
+            if not torch.equal(other, everyones[0]):
                 raise ValueError(f"rank {rank} reduces other metrics than rank 0; rank {self.rank} has {names}")
 
     def gather(self, value: T) -> List[T]:
@@ -88,9 +113,11 @@ class Ranks:
         if self.size == 1:
             return [value]
         self.meet("save_checkpoint")
-        values: List[Any] = [None] * self.size
-        dist.all_gather_object(values, value, group=self._group)
-        return values
+        mine = _packed(value)
+        sizes = [int(size) for size in self._gather(torch.tensor([len(mine)]))]
+        padded = torch.zeros(max(sizes), dtype=torch.uint8)
+        padded[: len(mine)] = mine
+        return [_unpacked(data[:size]) for data, size in zip(self._gather(padded), sizes)]
 
     def shared(self, make: Callable[[], T]) -> T:
         """Has rank 0 make something, and gives it, or the error, to all ranks."""
@@ -104,9 +131,16 @@ class Ranks:
             except Exception as err:
                 failed = err
                 box[1] = _portable(err)
-        dist.broadcast_object_list(box, src=0, group=self._group)
+        packed = _packed(box if self.rank == 0 else None)
+        size = torch.tensor([len(packed)])
+        self._broadcast(size)
+        if self.rank != 0:
+            packed = torch.zeros(int(size), dtype=torch.uint8)
+        self._broadcast(packed)
         if failed is not None:
             raise failed
+        if self.rank != 0:
+            box = _unpacked(packed)
         if box[1] is not None:
             raise box[1]
         made: T = box[0]
@@ -117,7 +151,7 @@ class Ranks:
         if self.size == 1:
             return here
         flag = torch.tensor([1 if here else 0])
-        dist.all_reduce(flag, op=dist.ReduceOp.MIN, group=self._group)
+        self._reduce(flag, dist.ReduceOp.MIN)
         return bool(flag.item())
 
     def send_file(self, path: str, size: int) -> io.BytesIO:
@@ -128,10 +162,23 @@ class Ranks:
                 piece = torch.zeros(min(PIECE, size - begin), dtype=torch.uint8)
                 if self.rank == 0:
                     piece = torch.frombuffer(bytearray(file.read(len(piece))), dtype=torch.uint8)
-                dist.broadcast(piece, src=0, group=self._group)
-                copy.write(memoryview(piece.numpy()))
+                self._broadcast(piece)
+                copy.write(_bytes(piece))
         copy.seek(0)
         return copy
+
+
+def _packed(value: Any) -> torch.Tensor:
+    return torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
+
+
+def _unpacked(data: torch.Tensor) -> Any:
+    return pickle.loads(_bytes(data))
+
+
+def _bytes(data: torch.Tensor) -> bytes:
+    """The bytes of a tensor, also where there is no numpy."""
+    return ctypes.string_at(data.data_ptr(), data.numel()) if data.numel() else b""
 
 
 def _portable(err: Exception) -> Exception:

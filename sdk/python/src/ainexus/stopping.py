@@ -67,6 +67,7 @@ class Agreement:
         self._world_size = world_size
         self._question: Optional[torch.Tensor] = None
         self._work: Optional[Any] = None
+        self._last: Any = None  # see Ranks, of operations that are held
         self._at_once = True  # the first step is a long one
         self.stopped = False
 
@@ -88,6 +89,7 @@ class Agreement:
         assert self._work is not None and self._question is not None
         self._work.wait()
         stop, lasted = self._question.tolist()
+        self._last = (self._work, self._question)
         self._work = self._question = None
         self.stopped, self._at_once = stop > 0, lasted > SHORT
 
@@ -95,4 +97,7 @@ class Agreement:
         """Hears the last answer. Where the run failed some ranks may be gone: nobody waits for them."""
         if well and self._work is not None:
             self._answer()
-        self._work = None
+
+    def forget(self) -> None:
+        """Lets go of what is left, when the group is gone."""
+        self._work = self._question = self._last = None

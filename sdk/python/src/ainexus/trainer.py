@@ -130,6 +130,8 @@ class DistributedTrainer:
         if self._own_group and dist.is_initialized():
             self._own_group = False
             dist.destroy_process_group()
+        self._ranks.forget()
+        self._agreement.forget()
 
     # Facts
 
