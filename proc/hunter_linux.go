@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -17,6 +18,10 @@ type hunter struct {
 	buf   []byte
 	// dying are the killed ones with their start times. Their environment goes first and their devices later.
 	dying map[int]uint64
+	// missed says of the last look that somebody was there and gone before he could be looked at; gone are the dead that
+	// nobody had waited for then, with their start times.
+	missed bool
+	gone   map[int]uint64
 }
 
 func newHunter(name string) *hunter {
@@ -28,22 +33,47 @@ func (h *hunter) kill() int {
 	for round := 0; ; round++ {
 		found := h.members()
 		for _, pid := range found {
-			// The group at once: a fork in it either happened before or never will. Its leader must be ours, or gone.
-			s, err := readStat(pid)
-			if err != nil {
-				continue
+			if s, err := readStat(pid); err == nil {
+				h.strike(pid, s)
 			}
-			if s.group != h.group && (s.group == pid || h.orphaned(s.group)) {
-				syscall.Kill(-s.group, syscall.SIGKILL)
-			}
-			syscall.Kill(pid, syscall.SIGKILL)
-			h.dying[pid] = s.start
 		}
 		// Who forks all the time is chased without a pause.
-		if len(found) == 0 || round == 50 {
+		if len(found) == 0 && !(h.missed && h.chase()) || round == 50 {
 			return h.left()
 		}
 	}
+}
+
+// strike kills a process, and its group at once: a fork in it either happened before or never will. Its leader must be
+// ours, or gone.
+func (h *hunter) strike(pid int, s stat) {
+	if s.group != h.group && (s.group == pid || h.orphaned(s.group)) {
+		syscall.Kill(-s.group, syscall.SIGKILL)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+	h.dying[pid] = s.start
+}
+
+// chase looks at whoever was born last, over and over, and strikes one of the attempt: of a chain of forks each of which is gone
+// before a look at all of /proc gets to it, it meets one while it lives.
+func (h *hunter) chase() bool {
+	for range 200 {
+		pid := newestPID()
+		if s, err := readStat(pid); err == nil && pid != h.self && !s.dead() {
+			if carries, _ := h.carries(pid); carries {
+				h.strike(pid, s)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// newestPID is the process that was born last; 0 where that cannot be read.
+func newestPID() int {
+	text, _ := os.ReadFile("/proc/loadavg")
+	pid, _ := strconv.Atoi(string(bytes.TrimSpace(text[bytes.LastIndexByte(text, ' ')+1:])))
+	return pid
 }
 
 // orphaned reports whether a process group has lost its leader.
@@ -65,9 +95,24 @@ func (h *hunter) left() int {
 // members lists the living processes that carry the mark.
 func (h *hunter) members() []int {
 	var found []int
+	before := h.gone
+	h.missed, h.gone = false, map[int]uint64{}
 	for _, pid := range allPIDs() {
-		if pid != h.self && h.carries(pid) && !isZombie(pid) {
+		if pid == h.self {
+			continue
+		}
+		carries, told := h.carries(pid)
+		if carries && !isZombie(pid) {
 			found = append(found, pid)
+		}
+		if told {
+			continue
+		}
+		if s, err := readStat(pid); err != nil {
+			h.missed = true
+		} else if s.dead() {
+			h.gone[pid] = s.start
+			h.missed = h.missed || before[pid] != s.start
 		}
 	}
 	return found
@@ -78,11 +123,12 @@ func isZombie(pid int) bool {
 	return err != nil || s.dead()
 }
 
-// carries looks into the environment of a process. Other users' cannot be read and are not ours to kill.
-func (h *hunter) carries(pid int) bool {
+// carries looks into the environment of a process, and says whether there was any. Other users' cannot be read and are not ours
+// to kill.
+func (h *hunter) carries(pid int) (carries, told bool) {
 	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return false
+		return false, errors.Is(err, os.ErrPermission)
 	}
 	defer file.Close()
 	if h.buf == nil {
@@ -93,11 +139,12 @@ func (h *hunter) carries(pid int) bool {
 	for {
 		n, err := file.Read(h.buf[have:])
 		have += n
+		told = told || n > 0
 		if at := bytes.Index(h.buf[:have], h.mark); at > 0 && h.buf[at-1] == 0 {
-			return true
+			return true, true
 		}
 		if err == io.EOF || err != nil || n == 0 {
-			return false
+			return false, told
 		}
 		// Keep what may be the first part of the mark, with the byte before it.
 		if keep := len(h.mark) + 1; have > keep {

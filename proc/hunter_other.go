@@ -13,8 +13,9 @@ import (
 // hunter finds the processes that carry an attempt's name in their environment, and their process groups.
 // The system hides the environment of its own programs (/bin/sh), so children in groups of their own may escape.
 type hunter struct {
-	mark []byte
-	self int
+	mark   []byte
+	self   int
+	missed bool // never: the kernel tells all at once
 }
 
 func newHunter(name string) *hunter {

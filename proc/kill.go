@@ -8,8 +8,14 @@ import (
 // EnvAttempt is the variable that marks every process of an attempt: EnvAttempt=<job id>/<attempt>.
 const EnvAttempt = "NEXUS_ATTEMPT"
 
-// calm is how many looks in a row have to find nothing: a process in the middle of execve shows no environment.
-const calm = 3
+// calm is how sure looks in a row that find nothing have to make us. Three do: a process in the middle of execve shows no
+// environment. Twelve do where each time somebody was gone before he could be looked at, as it may have been one of a chain
+// of forks none of which lives for long; a cgroup sees these too.
+const (
+	calm    = 12
+	sure    = 4
+	notSure = 1
+)
 
 // KillAttempt kills every process of an attempt and returns when none is left. Cgroup is [Cgroup.String], empty
 // for none or an unknown one, which is looked for; it is removed. The caller itself is spared. The error counts who
@@ -39,11 +45,15 @@ func killAll(name string, group *Cgroup, timeout time.Duration, last bool) error
 	pause := time.Millisecond
 	for empty := 0; ; {
 		left := group.kill(last) + hunt.kill()
-		empty++
-		if left > 0 {
+		switch {
+		case left > 0:
 			empty = 0
+		case hunt.missed && group == nil:
+			empty += notSure
+		default:
+			empty += sure
 		}
-		if empty == calm {
+		if empty >= calm {
 			return nil
 		}
 		if left > 0 && time.Now().After(deadline) {
