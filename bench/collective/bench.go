@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"os"
 
 	"ainexus.io/bench/machine"
@@ -33,13 +32,3 @@ func (b *bench) close() { os.RemoveAll(b.dir) }
 
 // say tells how it goes.
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.log, "# "+format+"\n", args...) }
-
-// freePort is a port that nobody listens on just now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"ainexus.io/bench/machine"
 	"ainexus.io/bench/row"
 )
 
@@ -61,7 +62,7 @@ func (r *ranks) start(ctx context.Context, b *bench, world int) error {
 	for _, cmd := range cmds {
 		cmd.Stdout, cmd.Stderr = b.log, b.log
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // mpirun then ends its ranks
-		cmd.WaitDelay = stopLimit
+		cmd.WaitDelay = machine.Patience
 		if err := cmd.Start(); err != nil {
 			return err
 		}
@@ -82,7 +83,6 @@ func (r *ranks) start(ctx context.Context, b *bench, world int) error {
 const (
 	startLimit  = 40 * time.Second // importing PyTorch takes a while on a busy machine
 	answerLimit = 60 * time.Second
-	stopLimit   = 5 * time.Second
 )
 
 // pipe makes a named one. Opened for both ways, it does not wait for the other side.
@@ -133,7 +133,7 @@ func (r *ranks) stop() {
 		fmt.Fprintln(in, 0, 0)
 	}
 	for _, p := range r.procs {
-		patient(p)
+		machine.Reap(p, syscall.SIGTERM)
 	}
 	for i := range r.in {
 		r.in[i].Close()
@@ -142,22 +142,4 @@ func (r *ranks) stop() {
 		out.Close()
 	}
 	r.after()
-}
-
-// patient gives a process that was asked to end some time to do so.
-func patient(cmd *exec.Cmd) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		cmd.Wait()
-	}()
-	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		select {
-		case <-done:
-			return
-		case <-time.After(stopLimit):
-			cmd.Process.Signal(sig)
-		}
-	}
-	<-done
 }

@@ -58,7 +58,7 @@ func ourRanks(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd
 
 func gloo(python ...string) func(context.Context, *bench, string, int) ([]*exec.Cmd, func(), error) {
 	return func(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd, func(), error) {
-		port, err := freePort()
+		port, err := machine.FreePort()
 		if err != nil {
 			return nil, nil, err
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"time"
 
 	"ainexus.io/bench/machine"
@@ -59,19 +58,4 @@ func (b *bench) take(ctx context.Context, f figure, rows *row.Printer) error {
 	err := rows.Owe(ctx, f.lines, func(report func(row.Row)) error { return f.measure(ctx, b, report) })
 	b.say("%s took %v", f.name, time.Since(begin).Round(time.Millisecond))
 	return err
-}
-
-// patient gives a process that was asked to end five seconds to do so.
-func patient(cmd *exec.Cmd) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		cmd.Wait()
-	}()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-		cmd.Process.Kill()
-		<-done
-	}
 }

@@ -96,12 +96,11 @@ func (b *bench) loseNode(ctx context.Context, argv []string, mode string, lost i
 	if err != nil {
 		return 0, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := machine.FreePort()
 	if err != nil {
 		return 0, err
 	}
-	endpoint := l.Addr().String()
-	l.Close()
+	endpoint := fmt.Sprintf("127.0.0.1:%d", port)
 	dir := filepath.Join(b.dir, "loss-"+name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return 0, err

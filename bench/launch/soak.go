@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -80,12 +79,11 @@ func falseLosses(ctx context.Context, b *bench, length time.Duration) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := machine.FreePort()
 	if err != nil {
 		return 0, err
 	}
-	endpoint := l.Addr().String()
-	l.Close()
+	endpoint := fmt.Sprintf("127.0.0.1:%d", port)
 	var outputs [soakNodes]said
 	var agents []*exec.Cmd
 	defer func() {

@@ -137,7 +137,7 @@ func startTalker(ctx context.Context, argv ...string) (*talker, error) {
 
 func (t *talker) close() {
 	t.in.Close()
-	patient(t.cmd)
+	machine.Reap(t.cmd)
 }
 
 func (t *talker) hear() (string, error) {

@@ -48,7 +48,7 @@ func agentMemory() figure {
 
 // torchrunMemory starts torchrun with sleeping workers and reads its agent's memory, in MiB.
 func torchrunMemory(ctx context.Context, b *bench) (mib float64, err error) {
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return 0, err
 	}
@@ -61,9 +61,9 @@ func torchrunMemory(ctx context.Context, b *bench) (mib float64, err error) {
 	}
 	defer func() {
 		cmd.Process.Signal(syscall.SIGTERM) // it ends its workers before itself
-		patient(cmd)
+		machine.Reap(cmd)
 	}()
-	err = until(ctx, time.Minute, func() (bool, error) {
+	err = machine.Until(ctx, time.Minute, func() (bool, error) {
 		workers, err := machine.Children(cmd.Process.Pid)
 		return len(workers) == world, err
 	})
@@ -111,7 +111,7 @@ func running(j api.JobView) bool {
 // agent reads who supervises the job's first attempt.
 func (d *daemon) agent(ctx context.Context, job string) (nexus.Agent, error) {
 	var agent nexus.Agent
-	err := until(ctx, 10*time.Second, func() (bool, error) {
+	err := machine.Until(ctx, 10*time.Second, func() (bool, error) {
 		var err error
 		agent, err = attempt.At(filepath.Join(d.state, "attempts"), job, 1).Agent()
 		if attempt.Missing(err) {

@@ -108,7 +108,7 @@ func startOurs(ctx context.Context, b *bench) (*ranks, error) {
 }
 
 func startGloo(ctx context.Context, b *bench) (*ranks, error) {
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (r *ranks) stop() {
 		in.Close()
 	}
 	for _, p := range r.procs {
-		patient(p)
+		machine.Reap(p)
 	}
 	r.after()
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
 	"time"
 
 	"ainexus.io/bench/machine"
@@ -60,29 +58,4 @@ func (b *bench) take(ctx context.Context, f figure, rows *row.Printer) error {
 	err := rows.Owe(ctx, f.lines, func(report func(row.Row)) error { return f.measure(ctx, b, report) })
 	b.say("%s took %v", f.name, time.Since(begin).Round(time.Millisecond))
 	return err
-}
-
-// freePort is a port that nobody listens on just now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// patient gives a process that was asked to end five seconds to do so.
-func patient(cmd *exec.Cmd) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		cmd.Wait()
-	}()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-		cmd.Process.Kill()
-		<-done
-	}
 }

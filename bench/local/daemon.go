@@ -86,7 +86,7 @@ func (d *daemon) up(ctx context.Context) error {
 	if err := d.cmd.Start(); err != nil {
 		return err
 	}
-	err := until(ctx, 20*time.Second, func() (bool, error) {
+	err := machine.Until(ctx, 20*time.Second, func() (bool, error) {
 		v, err := d.Version(ctx)
 		return err == nil && v.PID == d.cmd.Process.Pid, nil
 	})
@@ -108,7 +108,7 @@ func (d *daemon) restart(ctx context.Context) error {
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	patient(d.cmd)
+	machine.Reap(d.cmd)
 	d.Client.Close()
 	return d.up(ctx)
 }
@@ -129,7 +129,7 @@ func (d *daemon) socket() string { return filepath.Join(d.state, "nexus.sock") }
 func (d *daemon) close() {
 	if d.cmd != nil && d.cmd.Process != nil && d.cmd.ProcessState == nil {
 		d.cmd.Process.Signal(syscall.SIGTERM)
-		patient(d.cmd)
+		machine.Reap(d.cmd)
 	}
 	d.Client.Close()
 	d.sweep()
@@ -146,7 +146,7 @@ func (d *daemon) sweep() {
 			syscall.Kill(p.PID, syscall.SIGKILL)
 		}
 	}
-	until(context.Background(), 10*time.Second, func() (bool, error) { return len(d.left()) == 0, nil })
+	machine.Until(context.Background(), 10*time.Second, func() (bool, error) { return len(d.left()) == 0, nil })
 	for _, p := range d.left() {
 		syscall.Kill(p.PID, syscall.SIGKILL)
 	}
@@ -189,7 +189,7 @@ func (b *bench) submission(s nexus.Spec) api.Submission {
 // await waits until a job is in a phase that is wanted.
 func (d *daemon) await(ctx context.Context, id string, limit time.Duration, wanted func(api.JobView) bool) error {
 	var last nexus.Phase
-	err := until(ctx, limit, func() (bool, error) {
+	err := machine.Until(ctx, limit, func() (bool, error) {
 		j, err := d.Job(ctx, id)
 		if err != nil {
 			return false, err
@@ -204,22 +204,4 @@ func (d *daemon) await(ctx context.Context, id string, limit time.Duration, want
 		return fmt.Errorf("waiting for job %s, which is %s: %w", id, last, err)
 	}
 	return nil
-}
-
-// until asks every few milliseconds. A benchmark may look at the clock; what it measures is taken elsewhere.
-func until(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not after %v: %w", limit, ctx.Err())
-		case <-tick.C:
-		}
-	}
 }

@@ -153,7 +153,7 @@ func (d *daemon) runMany(ctx context.Context, b *bench) error {
 		return err
 	}
 	n := 0
-	err = until(ctx, 3*time.Minute, func() (bool, error) {
+	err = machine.Until(ctx, 3*time.Minute, func() (bool, error) {
 		jobs, err := d.List(ctx, api.Filter{Phases: []nexus.Phase{nexus.Running}, Limit: 1000})
 		n = len(jobs)
 		return n == runningJobs, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ainexus.io/api"
+	"ainexus.io/bench/machine"
 	"ainexus.io/bench/row"
 )
 
@@ -105,7 +106,7 @@ func directly(ctx context.Context, b *bench, d *daemon, file string) (time.Time,
 // lastStamp waits until all workers have told their time, and gives the latest.
 func lastStamp(ctx context.Context, file string) (time.Time, error) {
 	var last time.Time
-	err := until(ctx, 30*time.Second, func() (bool, error) {
+	err := machine.Until(ctx, 30*time.Second, func() (bool, error) {
 		text, err := os.ReadFile(file)
 		if os.IsNotExist(err) {
 			return false, nil
@@ -132,7 +133,7 @@ func lastStamp(ctx context.Context, file string) (time.Time, error) {
 
 // idle waits until no job is left, so that the next start finds the machine free.
 func (d *daemon) idle(ctx context.Context) error {
-	return until(ctx, 30*time.Second, func() (bool, error) {
+	return machine.Until(ctx, 30*time.Second, func() (bool, error) {
 		jobs, err := d.List(ctx, api.Filter{Live: true})
 		return len(jobs) == 0, err
 	})
