@@ -4,8 +4,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-
-	"ainexus.io/train/collective"
 )
 
 func TestEverySizeIsReducedOftenEnough(t *testing.T) {
@@ -32,25 +30,6 @@ func TestEveryLineHasItsOwnNameAndTheTablesDemand(t *testing.T) {
 				t.Errorf("%q is fine with twice its peer's time: %v", line.What, fine)
 			}
 		}
-	}
-}
-
-func TestARankAnswersWithOneTimePerIteration(t *testing.T) {
-	group, err := collective.Join(t.Context(), collective.Config{Size: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer group.Close()
-	var out strings.Builder
-	if err := obey(group, strings.NewReader("4096 3\n64 1\n0 0\n64 1\n"), &out); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[0] != "ready" || len(strings.Fields(lines[1])) != 3 || len(strings.Fields(lines[2])) != 1 {
-		t.Errorf("answered %q", out.String())
-	}
-	if err := obey(group, strings.NewReader("many\n"), io.Discard); err == nil {
-		t.Error("obeyed an order that is none")
 	}
 }
 

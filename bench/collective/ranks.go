@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
-	"ainexus.io/bench/row"
+	"ainexus.io/bench/rank"
 )
 
 // ranks are the processes of one side. Each reads its orders from one pipe and answers through another; pipes have
@@ -102,29 +102,7 @@ func (r *ranks) answer(rank int, limit time.Duration) (string, error) {
 
 // reduce gives the time of each iteration in ms: the slowest rank's.
 func (r *ranks) reduce(bytes, iterations int) ([]float64, error) {
-	for i, in := range r.in {
-		if _, err := fmt.Fprintln(in, bytes, iterations); err != nil {
-			return nil, fmt.Errorf("asking rank %d: %w", i, err)
-		}
-	}
-	times := make([][]float64, len(r.in))
-	for i := range times {
-		line, err := r.answer(i, answerLimit)
-		if err != nil {
-			return nil, fmt.Errorf("hearing from rank %d: %w", i, err)
-		}
-		for word := range strings.FieldsSeq(line) {
-			ns, err := strconv.ParseFloat(word, 64)
-			if err != nil {
-				return nil, fmt.Errorf("rank %d said %q: %w", i, line, err)
-			}
-			times[i] = append(times[i], ns/1e6)
-		}
-		if len(times[i]) != iterations {
-			return nil, fmt.Errorf("rank %d timed %d iterations of %d", i, len(times[i]), iterations)
-		}
-	}
-	return row.Slowest(times), nil
+	return rank.Reduce(r.in, func(i int) (string, error) { return r.answer(i, answerLimit) }, bytes, iterations)
 }
 
 // stop asks the ranks to end, and ends those that do not.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/rank"
 	"ainexus.io/c10d"
 )
 
@@ -50,7 +51,7 @@ func ourRanks(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd
 	}
 	var cmds []*exec.Cmd
 	for i := range world {
-		cmds = append(cmds, exec.CommandContext(ctx, self, rankVerb, "-store", server.Addr().String(), "-dir", dir,
+		cmds = append(cmds, exec.CommandContext(ctx, self, rank.Verb, "-store", server.Addr().String(), "-dir", dir,
 			"-rank", strconv.Itoa(i), "-size", strconv.Itoa(world)))
 	}
 	return cmds, func() { server.Close() }, nil

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/rank"
 	"ainexus.io/bench/row"
 	"ainexus.io/c10d"
 )
@@ -103,7 +104,7 @@ func startOurs(ctx context.Context, b *bench) (*ranks, error) {
 	}
 	r := &ranks{after: func() { server.Close() }}
 	return r, r.start(ctx, b, func(i int) *exec.Cmd {
-		return exec.CommandContext(ctx, self, rankVerb, "-store", server.Addr().String(), "-rank", strconv.Itoa(i), "-size", strconv.Itoa(world))
+		return exec.CommandContext(ctx, self, rank.Verb, "-store", server.Addr().String(), "-rank", strconv.Itoa(i), "-size", strconv.Itoa(world))
 	})
 }
 
@@ -160,29 +161,7 @@ func (r *ranks) answer(rank int) (string, error) {
 
 // reduce gives the time of each iteration in ms: the slowest rank's.
 func (r *ranks) reduce(bytes, iterations int) ([]float64, error) {
-	for i, in := range r.in {
-		if _, err := fmt.Fprintln(in, bytes, iterations); err != nil {
-			return nil, fmt.Errorf("asking rank %d: %w", i, err)
-		}
-	}
-	times := make([][]float64, world)
-	for i := range world {
-		line, err := r.answer(i)
-		if err != nil {
-			return nil, fmt.Errorf("hearing from rank %d: %w", i, err)
-		}
-		for word := range strings.FieldsSeq(line) {
-			ns, err := strconv.ParseFloat(word, 64)
-			if err != nil {
-				return nil, fmt.Errorf("rank %d said %q: %w", i, line, err)
-			}
-			times[i] = append(times[i], ns/1e6)
-		}
-		if len(times[i]) != iterations {
-			return nil, fmt.Errorf("rank %d timed %d iterations of %d", i, len(times[i]), iterations)
-		}
-	}
-	return row.Slowest(times), nil
+	return rank.Reduce(r.in, r.answer, bytes, iterations)
 }
 
 // stop ends the ranks: their input ends, and who does not understand is killed by the figure's context.

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"ainexus.io/bench/row"
-	"ainexus.io/train/collective"
 )
 
 func TestEverySizeIsReducedOftenEnough(t *testing.T) {
@@ -59,24 +58,5 @@ func TestALineThatCannotBeMeasuredIsPrintedWithTheReason(t *testing.T) {
 		if out.String() != want {
 			t.Errorf("%s: printed\n%swant\n%s", c.story, out.String(), want)
 		}
-	}
-}
-
-func TestARankAnswersWithOneTimePerIteration(t *testing.T) {
-	group, err := collective.Join(t.Context(), collective.Config{Size: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer group.Close()
-	var out strings.Builder
-	if err := obey(group, strings.NewReader("4096 3\n64 1\n"), &out); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[0] != "ready" || len(strings.Fields(lines[1])) != 3 || len(strings.Fields(lines[2])) != 1 {
-		t.Errorf("answered %q", out.String())
-	}
-	if err := obey(group, strings.NewReader("many\n"), io.Discard); err == nil {
-		t.Error("obeyed a request that is none")
 	}
 }

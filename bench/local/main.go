@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/rank"
 	"ainexus.io/bench/row"
 )
 
@@ -34,8 +35,8 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) > 0 && args[0] == rankVerb {
-		return rank(args[1:])
+	if len(args) > 0 && args[0] == rank.Verb {
+		return rank.Run(args[1:])
 	}
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	json := flags.Bool("json", false, "print one JSON object per line instead of a table")
