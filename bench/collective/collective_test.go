@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"ainexus.io/bench/program"
 )
 
 func TestEverySizeIsReducedOftenEnough(t *testing.T) {
@@ -35,11 +37,11 @@ func TestEveryLineHasItsOwnNameAndTheTablesDemand(t *testing.T) {
 
 // A peer that is not there leaves nothing behind and says why.
 func TestAPeerThatDoesNotStart(t *testing.T) {
-	b, err := newBench(true, io.Discard)
-	if err != nil {
+	b := &program.Bench{Quick: true, Log: io.Discard}
+	if err := b.Open(); err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
+	defer b.Close()
 	absent := side{name: "absent", command: gloo("/nonexistent/python")}
 	if r, err := start(t.Context(), b, absent, 2); err == nil || r != nil {
 		t.Errorf("it started: %v", r)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/rank"
 )
 
@@ -28,7 +29,7 @@ type ranks struct {
 }
 
 // start brings up all ranks of a side and waits until each is ready. After an error none is left.
-func start(ctx context.Context, b *bench, s side, world int) (*ranks, error) {
+func start(ctx context.Context, b *program.Bench, s side, world int) (*ranks, error) {
 	r := &ranks{side: s, after: func() {}}
 	if err := r.start(ctx, b, world); err != nil {
 		r.stop()
@@ -37,8 +38,8 @@ func start(ctx context.Context, b *bench, s side, world int) (*ranks, error) {
 	return r, nil
 }
 
-func (r *ranks) start(ctx context.Context, b *bench, world int) error {
-	dir, err := os.MkdirTemp(b.dir, "pipes-")
+func (r *ranks) start(ctx context.Context, b *program.Bench, world int) error {
+	dir, err := os.MkdirTemp(b.Dir, "pipes-")
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func (r *ranks) start(ctx context.Context, b *bench, world int) error {
 	}
 	r.after = after
 	for _, cmd := range cmds {
-		cmd.Stdout, cmd.Stderr = b.log, b.log
+		cmd.Stdout, cmd.Stderr = b.Log, b.Log
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // mpirun then ends its ranks
 		cmd.WaitDelay = machine.Patience
 		if err := cmd.Start(); err != nil {

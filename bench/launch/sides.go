@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 )
 
 // world is how many workers each launcher has.
@@ -23,27 +23,13 @@ type side struct {
 	argv []string // what stands before the options that both launchers know
 }
 
-// build builds a program of this repository, once.
-func (b *bench) build(ctx context.Context, name, pkg string) (path string, err error) {
-	path = filepath.Join(b.dir, name)
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
-	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
-	}
-	return path, nil
-}
-
 // sides are ours and torchrun's, with the worker that both start.
-func (b *bench) sides(ctx context.Context) (ours, theirs side, worker string, err error) {
-	nexus, err := b.build(ctx, "nexus", "./cmd/nexus")
+func sides(ctx context.Context, b *program.Bench) (ours, theirs side, worker string, err error) {
+	nexus, err := b.Build(ctx, "nexus", "./cmd/nexus")
 	if err != nil {
 		return side{}, side{}, "", err
 	}
-	if worker, err = b.build(ctx, "worker", "./bench/launch/worker"); err != nil {
+	if worker, err = b.Build(ctx, "worker", "./bench/launch/worker"); err != nil {
 		return side{}, side{}, "", err
 	}
 	ours = side{"ours", []string{nexus, "launch"}}

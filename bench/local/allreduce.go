@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/rank"
 	"ainexus.io/bench/row"
 	"ainexus.io/c10d"
@@ -46,16 +47,16 @@ func (p plan) line() row.Line {
 	}
 }
 
-func allReduce() figure {
+func allReduce() program.Figure {
 	var lines []row.Line
 	for _, p := range plans() {
 		lines = append(lines, p.line())
 	}
-	return figure{name: "all-reduce", lines: lines, measure: measureAllReduce}
+	return program.Figure{Name: "all-reduce", Lines: lines, Measure: measureAllReduce}
 }
 
 // measureAllReduce lets both sides live all the time, and work in turns. Who waits, sleeps in a read.
-func measureAllReduce(ctx context.Context, b *bench, report func(row.Row)) error {
+func measureAllReduce(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 	gloo, err := startGloo(ctx, b)
 	if err != nil {
 		return fmt.Errorf("starting gloo: %w", err)
@@ -68,7 +69,7 @@ func measureAllReduce(ctx context.Context, b *bench, report func(row.Row)) error
 	defer ours.stop()
 	for _, p := range plans() {
 		var times [2][]float64
-		for round := range b.times(p.rounds) {
+		for round := range b.Times(p.rounds) {
 			first := round % 2 // by turns, so that neither side always runs in the other's wake
 			for _, side := range []int{first, 1 - first} {
 				t, err := []*ranks{ours, gloo}[side].reduce(p.bytes, p.iterations)
@@ -79,7 +80,7 @@ func measureAllReduce(ctx context.Context, b *bench, report func(row.Row)) error
 			}
 		}
 		report(p.line().Against(row.Median(times[0]), row.Median(times[1])))
-		b.say("%d samples each; p95 %.3f and %.3f ms", len(times[0]), row.Percentile(times[0], 95), row.Percentile(times[1], 95))
+		b.Say("%d samples each; p95 %.3f and %.3f ms", len(times[0]), row.Percentile(times[0], 95), row.Percentile(times[1], 95))
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ type ranks struct {
 	after func()
 }
 
-func startOurs(ctx context.Context, b *bench) (*ranks, error) {
+func startOurs(ctx context.Context, b *program.Bench) (*ranks, error) {
 	server, err := c10d.Listen("127.0.0.1:0", c10d.ServerOptions{})
 	if err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func startOurs(ctx context.Context, b *bench) (*ranks, error) {
 	})
 }
 
-func startGloo(ctx context.Context, b *bench) (*ranks, error) {
+func startGloo(ctx context.Context, b *program.Bench) (*ranks, error) {
 	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
@@ -123,11 +124,11 @@ func startGloo(ctx context.Context, b *bench) (*ranks, error) {
 }
 
 // start brings up all ranks and waits until each is ready. After an error none is left.
-func (r *ranks) start(ctx context.Context, b *bench, command func(rank int) *exec.Cmd) error {
+func (r *ranks) start(ctx context.Context, b *program.Bench, command func(rank int) *exec.Cmd) error {
 	err := func() error {
 		for i := range world {
 			cmd := command(i)
-			cmd.Stderr = b.log
+			cmd.Stderr = b.Log
 			in, err := cmd.StdinPipe()
 			if err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 
 	"ainexus.io/api"
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/nexus"
 	"ainexus.io/nexus/jobfile"
 )
@@ -21,20 +22,13 @@ import (
 // programs are what the figures run, built once.
 type programs struct{ nexus, stamp string }
 
-// programs builds nexus as it is shipped, and the worker that tells the time.
-func (b *bench) programs(ctx context.Context) (programs, error) {
-	p := programs{nexus: filepath.Join(b.dir, "bin", "nexus"), stamp: filepath.Join(b.dir, "bin", "stamp")}
-	for path, pkg := range map[string]string{p.nexus: "./cmd/nexus", p.stamp: "./bench/local/stamp"} {
-		if _, err := os.Stat(path); err == nil {
-			continue
-		}
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
-		cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return p, fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
-		}
+// build builds nexus as it is shipped, and the worker that tells the time.
+func build(ctx context.Context, b *program.Bench) (p programs, err error) {
+	if p.nexus, err = b.Build(ctx, filepath.Join("bin", "nexus"), "./cmd/nexus"); err != nil {
+		return p, err
 	}
-	return p, nil
+	p.stamp, err = b.Build(ctx, filepath.Join("bin", "stamp"), "./bench/local/stamp")
+	return p, err
 }
 
 // daemon is a `nexus up` of ours on a state directory of its own.
@@ -47,8 +41,8 @@ type daemon struct {
 }
 
 // startDaemon starts a daemon on a new state directory.
-func (b *bench) startDaemon(ctx context.Context) (*daemon, error) {
-	d, err := b.newDaemon(ctx)
+func startDaemon(ctx context.Context, b *program.Bench) (*daemon, error) {
+	d, err := newDaemon(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +54,12 @@ func (b *bench) startDaemon(ctx context.Context) (*daemon, error) {
 }
 
 // newDaemon makes a state directory for a daemon that is not started yet.
-func (b *bench) newDaemon(ctx context.Context) (*daemon, error) {
-	p, err := b.programs(ctx)
+func newDaemon(ctx context.Context, b *program.Bench) (*daemon, error) {
+	p, err := build(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	state, err := os.MkdirTemp(b.dir, "state-")
+	state, err := os.MkdirTemp(b.Dir, "state-")
 	if err != nil {
 		return nil, err
 	}
@@ -182,8 +176,8 @@ func spec(format string, args ...any) (nexus.Spec, error) {
 }
 
 // submission is a job with the environment that this program has.
-func (b *bench) submission(s nexus.Spec) api.Submission {
-	return api.Submission{Spec: s, Dir: b.dir, Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}}
+func submission(b *program.Bench, s nexus.Spec) api.Submission {
+	return api.Submission{Spec: s, Dir: b.Dir, Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}}
 }
 
 // await waits until a job is in a phase that is wanted.
