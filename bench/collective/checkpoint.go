@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/train/checkpoint"
 )
@@ -36,11 +37,11 @@ func checkpointLines() []row.Line {
 }
 
 // compareCheckpoints saves and loads by turns, each side in a process that lives all the time.
-func compareCheckpoints(ctx context.Context, b *bench, report func(row.Row)) error {
+func compareCheckpoints(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 	lines := checkpointLines()
 	report(lines[3].Missing(errors.New("train saves while the training loop waits: it has no asynchronous save")))
-	theirs, err := start(ctx, b, side{name: "torch", command: func(ctx context.Context, b *bench, dir string, _ int) ([]*exec.Cmd, func(), error) {
-		cmd := exec.CommandContext(ctx, machine.Python, "-c", saveScript, dir, filepath.Join(b.dir, "torch.pt"), strconv.Itoa(tensorCount), strconv.Itoa(tensorBytes))
+	theirs, err := start(ctx, b, side{name: "torch", command: func(ctx context.Context, b *program.Bench, dir string, _ int) ([]*exec.Cmd, func(), error) {
+		cmd := exec.CommandContext(ctx, machine.Python, "-c", saveScript, dir, filepath.Join(b.Dir, "torch.pt"), strconv.Itoa(tensorCount), strconv.Itoa(tensorBytes))
 		return []*exec.Cmd{cmd}, func() {}, nil
 	}}, 1)
 	if err != nil {
@@ -55,16 +56,12 @@ func compareCheckpoints(ctx context.Context, b *bench, report func(row.Row)) err
 		}
 		state.Params = append(state.Params, checkpoint.Tensor{Name: "t" + strconv.Itoa(i), Data: data})
 	}
-	dir := checkpoint.At(filepath.Join(b.dir, "ckpt"), checkpoint.Options{Keep: 1})
+	dir := checkpoint.At(filepath.Join(b.Dir, "ckpt"), checkpoint.Options{Keep: 1})
 	if err := dir.Claim(); err != nil {
 		return err
 	}
-	rounds := 5
-	if b.quick {
-		rounds = 2
-	}
 	var ours, peer [3][]float64
-	for range rounds {
+	for range b.Times(5) {
 		t, err := saveAndLoad(dir, state)
 		if err != nil {
 			return err

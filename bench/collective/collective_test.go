@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"ainexus.io/train/collective"
+	"ainexus.io/bench/program"
 )
 
 func TestEverySizeIsReducedOftenEnough(t *testing.T) {
@@ -35,32 +35,13 @@ func TestEveryLineHasItsOwnNameAndTheTablesDemand(t *testing.T) {
 	}
 }
 
-func TestARankAnswersWithOneTimePerIteration(t *testing.T) {
-	group, err := collective.Join(t.Context(), collective.Config{Size: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer group.Close()
-	var out strings.Builder
-	if err := obey(group, strings.NewReader("4096 3\n64 1\n0 0\n64 1\n"), &out); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[0] != "ready" || len(strings.Fields(lines[1])) != 3 || len(strings.Fields(lines[2])) != 1 {
-		t.Errorf("answered %q", out.String())
-	}
-	if err := obey(group, strings.NewReader("many\n"), io.Discard); err == nil {
-		t.Error("obeyed an order that is none")
-	}
-}
-
 // A peer that is not there leaves nothing behind and says why.
 func TestAPeerThatDoesNotStart(t *testing.T) {
-	b, err := newBench(true, io.Discard)
-	if err != nil {
+	b := &program.Bench{Quick: true, Log: io.Discard}
+	if err := b.Open(); err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
+	defer b.Close()
 	absent := side{name: "absent", command: gloo("/nonexistent/python")}
 	if r, err := start(t.Context(), b, absent, 2); err == nil || r != nil {
 		t.Errorf("it started: %v", r)

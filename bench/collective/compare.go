@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 )
 
@@ -56,7 +57,7 @@ func lines(world int) []row.Line {
 }
 
 // compare lets all sides live all the time and work in turns. Who waits, sleeps in a read.
-func compare(ctx context.Context, b *bench, world int, report func(row.Row)) error {
+func compare(ctx context.Context, b *program.Bench, world int, report func(row.Row)) error {
 	ours, err := start(ctx, b, us(), world)
 	if err != nil {
 		return fmt.Errorf("starting our ranks: %w", err)
@@ -66,7 +67,7 @@ func compare(ctx context.Context, b *bench, world int, report func(row.Row)) err
 	for _, s := range peers() {
 		r, err := start(ctx, b, s, world)
 		if err != nil {
-			b.say("%s: %v", s.name, err)
+			b.Say("%s: %v", s.name, err)
 			missing[s.name] = err
 			continue
 		}
@@ -88,7 +89,7 @@ func compare(ctx context.Context, b *bench, world int, report func(row.Row)) err
 		}
 		for _, r := range sides {
 			t := times[r.side.name]
-			b.say("%d processes, %s: %s: %d samples, median %.4f, p95 %.4f ms", world, p.size(), r.side.name, len(t), row.Median(t), row.Percentile(t, 95))
+			b.Say("%d processes, %s: %s: %d samples, median %.4f, p95 %.4f ms", world, p.size(), r.side.name, len(t), row.Median(t), row.Percentile(t, 95))
 		}
 	}
 	return nil
@@ -96,13 +97,9 @@ func compare(ctx context.Context, b *bench, world int, report func(row.Row)) err
 
 // turns has each side reduce in each round, beginning with another one each time, so that none always runs in the
 // same one's wake.
-func turns(b *bench, p plan, sides []*ranks) (map[string][]float64, error) {
+func turns(b *program.Bench, p plan, sides []*ranks) (map[string][]float64, error) {
 	times := make(map[string][]float64)
-	rounds := p.rounds
-	if b.quick {
-		rounds = 2
-	}
-	for round := range rounds {
+	for round := range b.Times(p.rounds) {
 		for i := range sides {
 			r := sides[(i+round)%len(sides)]
 			t, err := r.reduce(p.bytes, p.iterations)

@@ -10,86 +10,50 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"regexp"
-	"syscall"
-	"time"
 
-	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
+	"ainexus.io/bench/rank"
 	"ainexus.io/bench/row"
 )
 
-// limit is how long all figures together may take. What is not measured by then is told as such.
-const limit = 11*time.Minute + 30*time.Second
-
-func main() {
-	err := run(os.Args[1:])
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main(run) }
 
 func run(args []string) error {
-	if len(args) > 0 && args[0] == rankVerb {
-		return rank(args[1:])
+	if len(args) > 0 && args[0] == rank.Verb {
+		return rank.Run(args[1:])
 	}
-	flags := flag.NewFlagSet("collective", flag.ContinueOnError)
-	json := flags.Bool("json", false, "print one JSON object per line instead of a table")
-	only := flags.String("only", "", "measure only the figures whose name matches this regular expression: all-reduce 2, all-reduce 4, checkpoint")
-	quick := flags.Bool("quick", false, "take few samples, to see that it works; the figures mean little")
-	if err := flags.Parse(args); err != nil {
+	flags := program.NewFlags("collective")
+	flags.Explain("only", "measure only the figures whose name matches this regular expression: all-reduce 2, all-reduce 4, checkpoint")
+	b, err := flags.Parse(args)
+	if err != nil {
 		return err
 	}
-	chosen, err := regexp.Compile(*only)
-	if err != nil {
-		return fmt.Errorf("-only: %w", err)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := program.Interruptible()
 	defer stop()
-	b, err := newBench(*quick, os.Stderr)
-	if err != nil {
+	if err := b.Open(); err != nil {
 		return err
 	}
-	defer b.close()
-	return measure(ctx, b, chosen, row.NewPrinter(os.Stdout, *json))
+	defer b.Close()
+	conditions := b.Peers(ctx, "openmpi-bin", "libopenmpi-dev")
+	return b.Measure(ctx, conditions, func(ctx context.Context) error { return measure(ctx, b) })
 }
 
-func measure(ctx context.Context, b *bench, chosen *regexp.Regexp, rows *row.Printer) error {
-	if err := machine.Setup(ctx, b.root, b.log, "openmpi-bin", "libopenmpi-dev"); err != nil {
-		b.say("%v", err) // the rows that need the peers will say what that means for them
-	}
-	for _, fact := range machine.Describe(ctx) {
-		b.say("%v", fact)
-	}
-	timed, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	begin := time.Now()
+func measure(ctx context.Context, b *program.Bench) error {
 	for _, world := range []int{2, 4} {
 		name := fmt.Sprintf("all-reduce %d", world)
-		if !chosen.MatchString(name) {
+		if !b.Only.MatchString(name) {
 			continue
 		}
-		b.say("%s ...", name)
-		err := rows.Owe(timed, lines(world), func(report func(row.Row)) error { return compare(timed, b, world, report) })
+		b.Say("%s ...", name)
+		err := b.Rows.Owe(ctx, lines(world), func(report func(row.Row)) error { return compare(ctx, b, world, report) })
 		if err != nil {
 			return err
 		}
 	}
-	if chosen.MatchString("checkpoint") {
-		b.say("checkpoint ...")
-		if err := rows.Owe(timed, checkpointLines(), func(report func(row.Row)) error { return compareCheckpoints(timed, b, report) }); err != nil {
-			return err
-		}
+	if !b.Only.MatchString("checkpoint") {
+		return nil
 	}
-	b.say("%v", machine.Load("load after"))
-	b.say("took: %v", time.Since(begin).Round(time.Second))
-	if err := rows.Close(); err != nil {
-		return err
-	}
-	return context.Cause(ctx) // who interrupts it did not let it run to its end
+	b.Say("checkpoint ...")
+	return b.Rows.Owe(ctx, checkpointLines(), func(report func(row.Row)) error { return compareCheckpoints(ctx, b, report) })
 }

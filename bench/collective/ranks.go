@@ -12,7 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"ainexus.io/bench/row"
+	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
+	"ainexus.io/bench/rank"
 )
 
 // ranks are the processes of one side. Each reads its orders from one pipe and answers through another; pipes have
@@ -27,7 +29,7 @@ type ranks struct {
 }
 
 // start brings up all ranks of a side and waits until each is ready. After an error none is left.
-func start(ctx context.Context, b *bench, s side, world int) (*ranks, error) {
+func start(ctx context.Context, b *program.Bench, s side, world int) (*ranks, error) {
 	r := &ranks{side: s, after: func() {}}
 	if err := r.start(ctx, b, world); err != nil {
 		r.stop()
@@ -36,8 +38,8 @@ func start(ctx context.Context, b *bench, s side, world int) (*ranks, error) {
 	return r, nil
 }
 
-func (r *ranks) start(ctx context.Context, b *bench, world int) error {
-	dir, err := os.MkdirTemp(b.dir, "pipes-")
+func (r *ranks) start(ctx context.Context, b *program.Bench, world int) error {
+	dir, err := os.MkdirTemp(b.Dir, "pipes-")
 	if err != nil {
 		return err
 	}
@@ -59,9 +61,9 @@ func (r *ranks) start(ctx context.Context, b *bench, world int) error {
 	}
 	r.after = after
 	for _, cmd := range cmds {
-		cmd.Stdout, cmd.Stderr = b.log, b.log
+		cmd.Stdout, cmd.Stderr = b.Log, b.Log
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // mpirun then ends its ranks
-		cmd.WaitDelay = stopLimit
+		cmd.WaitDelay = machine.Patience
 		if err := cmd.Start(); err != nil {
 			return err
 		}
@@ -82,7 +84,6 @@ func (r *ranks) start(ctx context.Context, b *bench, world int) error {
 const (
 	startLimit  = 40 * time.Second // importing PyTorch takes a while on a busy machine
 	answerLimit = 60 * time.Second
-	stopLimit   = 5 * time.Second
 )
 
 // pipe makes a named one. Opened for both ways, it does not wait for the other side.
@@ -102,29 +103,7 @@ func (r *ranks) answer(rank int, limit time.Duration) (string, error) {
 
 // reduce gives the time of each iteration in ms: the slowest rank's.
 func (r *ranks) reduce(bytes, iterations int) ([]float64, error) {
-	for i, in := range r.in {
-		if _, err := fmt.Fprintln(in, bytes, iterations); err != nil {
-			return nil, fmt.Errorf("asking rank %d: %w", i, err)
-		}
-	}
-	times := make([][]float64, len(r.in))
-	for i := range times {
-		line, err := r.answer(i, answerLimit)
-		if err != nil {
-			return nil, fmt.Errorf("hearing from rank %d: %w", i, err)
-		}
-		for word := range strings.FieldsSeq(line) {
-			ns, err := strconv.ParseFloat(word, 64)
-			if err != nil {
-				return nil, fmt.Errorf("rank %d said %q: %w", i, line, err)
-			}
-			times[i] = append(times[i], ns/1e6)
-		}
-		if len(times[i]) != iterations {
-			return nil, fmt.Errorf("rank %d timed %d iterations of %d", i, len(times[i]), iterations)
-		}
-	}
-	return row.Slowest(times), nil
+	return rank.Reduce(r.in, func(i int) (string, error) { return r.answer(i, answerLimit) }, bytes, iterations)
 }
 
 // stop asks the ranks to end, and ends those that do not.
@@ -133,7 +112,7 @@ func (r *ranks) stop() {
 		fmt.Fprintln(in, 0, 0)
 	}
 	for _, p := range r.procs {
-		patient(p)
+		machine.Reap(p, syscall.SIGTERM)
 	}
 	for i := range r.in {
 		r.in[i].Close()
@@ -142,22 +121,4 @@ func (r *ranks) stop() {
 		out.Close()
 	}
 	r.after()
-}
-
-// patient gives a process that was asked to end some time to do so.
-func patient(cmd *exec.Cmd) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		cmd.Wait()
-	}()
-	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		select {
-		case <-done:
-			return
-		case <-time.After(stopLimit):
-			cmd.Process.Signal(sig)
-		}
-	}
-	<-done
 }

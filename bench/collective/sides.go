@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
+	"ainexus.io/bench/rank"
 	"ainexus.io/c10d"
 )
 
@@ -24,7 +26,7 @@ var mpiSource string
 type side struct {
 	name    string
 	demand  bool // the table demands something of us against it
-	command func(ctx context.Context, b *bench, dir string, world int) (cmds []*exec.Cmd, after func(), err error)
+	command func(ctx context.Context, b *program.Bench, dir string, world int) (cmds []*exec.Cmd, after func(), err error)
 }
 
 func us() side { return side{name: "ours", command: ourRanks} }
@@ -39,7 +41,7 @@ func peers() []side {
 }
 
 // ourRanks are this program again.
-func ourRanks(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd, func(), error) {
+func ourRanks(ctx context.Context, b *program.Bench, dir string, world int) ([]*exec.Cmd, func(), error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -50,22 +52,22 @@ func ourRanks(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd
 	}
 	var cmds []*exec.Cmd
 	for i := range world {
-		cmds = append(cmds, exec.CommandContext(ctx, self, rankVerb, "-store", server.Addr().String(), "-dir", dir,
+		cmds = append(cmds, exec.CommandContext(ctx, self, rank.Verb, "-store", server.Addr().String(), "-dir", dir,
 			"-rank", strconv.Itoa(i), "-size", strconv.Itoa(world)))
 	}
 	return cmds, func() { server.Close() }, nil
 }
 
-func gloo(python ...string) func(context.Context, *bench, string, int) ([]*exec.Cmd, func(), error) {
-	return func(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd, func(), error) {
-		port, err := freePort()
+func gloo(python ...string) func(context.Context, *program.Bench, string, int) ([]*exec.Cmd, func(), error) {
+	return func(ctx context.Context, b *program.Bench, dir string, world int) ([]*exec.Cmd, func(), error) {
+		port, err := machine.FreePort()
 		if err != nil {
 			return nil, nil, err
 		}
 		var cmds []*exec.Cmd
 		for i := range world {
 			cmd := exec.CommandContext(ctx, python[0], append(python[1:], "-c", glooScript, dir)...)
-			cmd.Dir = b.root
+			cmd.Dir = b.Root
 			cmd.Env = append(os.Environ(), "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+strconv.Itoa(port), "RANK="+strconv.Itoa(i),
 				"WORLD_SIZE="+strconv.Itoa(world), "OMP_NUM_THREADS=1", "GLOO_SOCKET_IFNAME=lo", "USE_LIBUV=0")
 			cmds = append(cmds, cmd)
@@ -76,8 +78,8 @@ func gloo(python ...string) func(context.Context, *bench, string, int) ([]*exec.
 
 // modernGloo runs in the chroot that scripts/torch26.sh builds. It takes minutes to build, so that it is only used where
 // it is there.
-func modernGloo(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd, func(), error) {
-	script := filepath.Join(b.root, "scripts", "torch26.sh")
+func modernGloo(ctx context.Context, b *program.Bench, dir string, world int) ([]*exec.Cmd, func(), error) {
+	script := filepath.Join(b.Root, "scripts", "torch26.sh")
 	if err := exec.CommandContext(ctx, "sh", script, "run", "true").Run(); err != nil {
 		return nil, nil, fmt.Errorf("there is no PyTorch 2.6 here; sh scripts/torch26.sh build makes one: %w", err)
 	}
@@ -85,9 +87,9 @@ func modernGloo(ctx context.Context, b *bench, dir string, world int) ([]*exec.C
 }
 
 // mpi compiles and starts an MPI program, as the table's authors started theirs.
-func mpi(transport string) func(context.Context, *bench, string, int) ([]*exec.Cmd, func(), error) {
-	return func(ctx context.Context, b *bench, dir string, world int) ([]*exec.Cmd, func(), error) {
-		program := filepath.Join(b.dir, "mpi")
+func mpi(transport string) func(context.Context, *program.Bench, string, int) ([]*exec.Cmd, func(), error) {
+	return func(ctx context.Context, b *program.Bench, dir string, world int) ([]*exec.Cmd, func(), error) {
+		program := filepath.Join(b.Dir, "mpi")
 		if _, err := os.Stat(program); errors.Is(err, os.ErrNotExist) {
 			if err := os.WriteFile(program+".c", []byte(mpiSource), 0o600); err != nil {
 				return nil, nil, err

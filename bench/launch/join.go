@@ -8,30 +8,31 @@ import (
 	"path/filepath"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 )
 
 //go:embed join.py
 var joinScript string
 
-func join() figure {
+func join() program.Figure {
 	line := row.Line{
 		What: fmt.Sprintf("init_process_group, %d ranks, gloo: from the last rank's call until all are answered, --standalone, against torchrun 1.13; median", world),
 		Unit: "ms", Must: row.AtMostTimes("<= 0.3x", 0.3),
 	}
-	return figure{name: "init_process_group", lines: []row.Line{line}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
-		ours, theirs, _, err := b.sides(ctx)
+	return program.Figure{Name: "init_process_group", Lines: []row.Line{line}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		ours, theirs, _, err := sides(ctx, b)
 		if err != nil {
 			return err
 		}
-		script := filepath.Join(b.dir, "join.py")
+		script := filepath.Join(b.Dir, "join.py")
 		if err := os.WriteFile(script, []byte(joinScript), 0o600); err != nil {
 			return err
 		}
 		var times [2][]float64
-		for i := range b.times(5) {
+		for i := range b.Times(5) {
 			for n, s := range []side{ours, theirs} {
-				ms, err := joined(ctx, s, script, filepath.Join(b.dir, fmt.Sprintf("join-%d-%d", i, n)))
+				ms, err := joined(ctx, s, script, filepath.Join(b.Dir, fmt.Sprintf("join-%d-%d", i, n)))
 				if err != nil {
 					return err
 				}

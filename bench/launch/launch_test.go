@@ -1,47 +1,23 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"ainexus.io/bench/row"
 	"ainexus.io/c10d"
 )
 
 func TestEveryLineHasItsOwnName(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, f := range figures() {
-		for _, line := range f.lines {
+		for _, line := range f.Lines {
 			if seen[line.What] {
 				t.Errorf("two lines are called %q", line.What)
 			}
 			seen[line.What] = true
 		}
-	}
-}
-
-func TestALineThatCannotBeMeasuredIsPrintedWithTheReason(t *testing.T) {
-	first, second := row.Line{What: "first", Unit: "ms"}, row.Line{What: "second", Unit: "ms", Must: row.AtMost("<= 1", 1)}
-	var out strings.Builder
-	b := &bench{log: io.Discard}
-	f := figure{name: "half", lines: []row.Line{first, second}, measure: func(_ context.Context, _ *bench, report func(row.Row)) error {
-		report(first.Alone(1))
-		return errors.New("there is no torch")
-	}}
-	if err := b.take(t.Context(), f, row.NewPrinter(&out, true)); err != nil {
-		t.Fatal(err)
-	}
-	want := `{"what":"first","ours":1,"theirs":null,"unit":"ms","ratio":null,"must":null,"ok":true}
-{"what":"second","ours":null,"theirs":null,"unit":"ms","ratio":null,"must":"<= 1","ok":false,"why":"there is no torch"}
-`
-	if out.String() != want {
-		t.Errorf("printed\n%swant\n%s", out.String(), want)
 	}
 }
 

@@ -12,35 +12,17 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"flag"
-	"fmt"
-	"os"
-	"os/signal"
-	"regexp"
-	"syscall"
 	"time"
 
-	"ainexus.io/bench/machine"
-	"ainexus.io/bench/row"
+	"ainexus.io/bench/program"
 )
 
-// limit is how long all figures together may take. What is not measured by then is told as such.
-const limit = 11*time.Minute + 30*time.Second
-
 // figures are the lines of the table, from top to bottom.
-func figures() []figure {
-	return []figure{start(), memory(), restart(), join(), storeOperations(), nodeLoss()}
+func figures() []program.Figure {
+	return []program.Figure{start(), memory(), restart(), join(), storeOperations(), nodeLoss()}
 }
 
-func main() {
-	err := run(os.Args[1:])
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main(run) }
 
 func run(args []string) error {
 	if len(args) > 0 {
@@ -53,54 +35,21 @@ func run(args []string) error {
 			return spin(args[1:])
 		}
 	}
-	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
-	json := flags.Bool("json", false, "print one JSON object per line instead of a table")
-	only := flags.String("only", "", "measure only the figures whose name matches this regular expression")
-	quick := flags.Bool("quick", false, "take few samples, to see that it works; the figures mean little")
+	flags := program.NewFlags("launch")
 	soaking := flags.Duration("soak-time", 10*time.Minute, "how long -soak lasts")
 	soakOnly := flags.Bool("soak", false, "measure only whether busy nodes are taken for lost ones")
-	if err := flags.Parse(args); err != nil {
+	b, err := flags.Parse(args)
+	if err != nil {
 		return err
 	}
-	chosen, err := regexp.Compile(*only)
-	if err != nil {
-		return fmt.Errorf("-only: %w", err)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := program.Interruptible()
 	defer stop()
-	b, err := newBench(*quick, os.Stderr)
-	if err != nil {
+	if err := b.Open(); err != nil {
 		return err
 	}
-	defer b.close()
+	defer b.Close()
 	if *soakOnly {
-		return soak(ctx, b, *soaking, row.NewPrinter(os.Stdout, *json))
+		return soak(ctx, b, *soaking)
 	}
-	return measure(ctx, b, chosen, row.NewPrinter(os.Stdout, *json))
-}
-
-func measure(ctx context.Context, b *bench, chosen *regexp.Regexp, rows *row.Printer) error {
-	if err := machine.Setup(ctx, b.root, b.log); err != nil {
-		b.say("%v", err) // the rows that need the peers will say what that means for them
-	}
-	for _, fact := range machine.Describe(ctx) {
-		b.say("%v", fact)
-	}
-	timed, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	begin := time.Now()
-	for _, f := range figures() {
-		if !chosen.MatchString(f.name) {
-			continue
-		}
-		if err := b.take(timed, f, rows); err != nil {
-			return err
-		}
-	}
-	b.say("%v", machine.Load("load after"))
-	b.say("took: %v", time.Since(begin).Round(time.Second))
-	if err := rows.Close(); err != nil {
-		return err
-	}
-	return context.Cause(ctx) // who interrupts it did not let it run to its end
+	return b.Run(ctx, b.Peers(ctx), figures())
 }

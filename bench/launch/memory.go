@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 )
 
@@ -15,20 +16,20 @@ import (
 // have run for a while, and what counts is what it costs beside a job.
 const rest = 5 * time.Second
 
-func memory() figure {
+func memory() program.Figure {
 	line := row.Line{
 		What: fmt.Sprintf("agent + keeper memory (PSS) of nexus launch with %d sleeping workers, no daemon up, against torchrun 1.13's agent; median", world),
 		Unit: "MiB", Must: row.AtMostTimes("<= 1/8", 1.0/8),
 	}
-	return figure{name: "memory", lines: []row.Line{line}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
-		ours, theirs, worker, err := b.sides(ctx)
+	return program.Figure{Name: "memory", Lines: []row.Line{line}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		ours, theirs, worker, err := sides(ctx, b)
 		if err != nil {
 			return err
 		}
 		var mib [2][]float64
-		for i := range b.times(3) {
+		for i := range b.Times(3) {
 			for n, s := range []side{ours, theirs} {
-				m, err := restingMemory(ctx, s, worker, filepath.Join(b.dir, fmt.Sprintf("memory-%d-%d", i, n)))
+				m, err := restingMemory(ctx, s, worker, filepath.Join(b.Dir, fmt.Sprintf("memory-%d-%d", i, n)))
 				if err != nil {
 					return err
 				}
@@ -36,7 +37,7 @@ func memory() figure {
 			}
 		}
 		report(line.Against(row.Median(mib[0]), row.Median(mib[1])))
-		b.say("%d samples each; ours %.1f to %.1f MiB", len(mib[0]), slices.Min(mib[0]), slices.Max(mib[0]))
+		b.Say("%d samples each; ours %.1f to %.1f MiB", len(mib[0]), slices.Min(mib[0]), slices.Max(mib[0]))
 		return nil
 	}}
 }

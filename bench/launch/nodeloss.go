@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/proc"
 )
@@ -29,7 +30,7 @@ const (
 )
 
 // nodeLoss kills one of two agents and its worker, on one machine: the other one's kernel says at once that they are gone.
-func nodeLoss() figure {
+func nodeLoss() program.Figure {
 	line := func(what string) row.Line {
 		return row.Line{
 			What: "node loss -> first line of the new round's workers, " + what + ", against torchrun 1.13 with last_call_timeout=5; median",
@@ -38,8 +39,8 @@ func nodeLoss() figure {
 	}
 	busy, idle := line("survivors in a collective"), line(fmt.Sprintf("idle workers (watched for %v)", patience))
 	host := row.Line{What: fmt.Sprintf("loss of the store's host: the job goes on within %v, against torchrun 1.13", patience), Unit: "yes/no", Must: row.AtLeast("job goes on", 1)}
-	return figure{name: "node loss", lines: []row.Line{busy, idle, host}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
-		nexus, err := b.launcher(ctx)
+	return program.Figure{Name: "node loss", Lines: []row.Line{busy, idle, host}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		nexus, err := launcher(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -51,9 +52,9 @@ func nodeLoss() figure {
 			wait time.Duration
 		}{{busy, "busy", 1, enough}, {idle, "idle", 1, patience}, {host, "busy", 0, patience}} {
 			var times [2][]float64
-			for i := range b.times(5) {
+			for i := range b.Times(5) {
 				for n, argv := range [][]string{{nexus, "launch"}, torchrun} {
-					took, err := b.loseNode(ctx, argv, c.mode, c.lost, c.wait, fmt.Sprintf("%s-%d-%d-%d", c.mode, c.lost, i, n))
+					took, err := loseNode(ctx, b, argv, c.mode, c.lost, c.wait, fmt.Sprintf("%s-%d-%d-%d", c.mode, c.lost, i, n))
 					if err != nil {
 						return fmt.Errorf("%s, %s: %w", argv[0], c.mode, err)
 					}
@@ -68,7 +69,7 @@ func nodeLoss() figure {
 				continue
 			}
 			report(c.line.Against(row.Median(times[0]), row.Median(times[1])))
-			b.say("%s: ours %.0f, theirs %.0f ms", c.mode, times[0], times[1])
+			b.Say("%s: ours %.0f, theirs %.0f ms", c.mode, times[0], times[1])
 		}
 		return nil
 	}}
@@ -85,24 +86,23 @@ func survived(ms []float64) float64 {
 }
 
 // launcher builds nexus once.
-func (b *bench) launcher(ctx context.Context) (string, error) {
-	return b.build(ctx, "nexus", "./cmd/nexus")
+func launcher(ctx context.Context, b *program.Bench) (string, error) {
+	return b.Build(ctx, "nexus", "./cmd/nexus")
 }
 
 // loseNode starts two agents, kills one with its worker, and returns how long it took until the survivor's worker of
 // the next round began, or wait where it did not, or the survivor ended.
-func (b *bench) loseNode(ctx context.Context, argv []string, mode string, lost int, wait time.Duration, name string) (time.Duration, error) {
+func loseNode(ctx context.Context, b *program.Bench, argv []string, mode string, lost int, wait time.Duration, name string) (time.Duration, error) {
 	own, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := machine.FreePort()
 	if err != nil {
 		return 0, err
 	}
-	endpoint := l.Addr().String()
-	l.Close()
-	dir := filepath.Join(b.dir, "loss-"+name)
+	endpoint := fmt.Sprintf("127.0.0.1:%d", port)
+	dir := filepath.Join(b.Dir, "loss-"+name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return 0, err
 	}

@@ -5,24 +5,25 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 )
 
 // deaths is how many samples a turn of each side gives.
 const deaths = 6
 
-func restart() figure {
+func restart() program.Figure {
 	line := row.Line{
 		What: fmt.Sprintf("1 of %d workers exits for the first time -> all restarted, against torchrun 1.13 with its default of a look every 5 s; median", world),
 		Unit: "ms", Must: row.AtMostTimes(">= 10x sooner", 0.1),
 	}
-	return figure{name: "restart", lines: []row.Line{line}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
-		ours, theirs, worker, err := b.sides(ctx)
+	return program.Figure{Name: "restart", Lines: []row.Line{line}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		ours, theirs, worker, err := sides(ctx, b)
 		if err != nil {
 			return err
 		}
 		var times [2][]float64
-		for i := range b.times(5) {
+		for i := range b.Times(5) {
 			var delays []string // deaths at all phases of torchrun's look
 			for k := range deaths {
 				delays = append(delays, fmt.Sprint((700+130*i)*(k+1)%5000, "ms"))
@@ -35,7 +36,7 @@ func restart() figure {
 			}
 			for n, s := range []side{ours, theirs} {
 				for k, delays := range runs[n] {
-					file := filepath.Join(b.dir, fmt.Sprintf("restart-%d-%d-%d", i, n, k))
+					file := filepath.Join(b.Dir, fmt.Sprintf("restart-%d-%d-%d", i, n, k))
 					more, err := restarts(ctx, s, worker, file, delays)
 					if err != nil {
 						return err
@@ -45,7 +46,7 @@ func restart() figure {
 			}
 		}
 		report(line.Against(row.Median(times[0]), row.Median(times[1])))
-		b.say("%d samples each; ours include a pause of 100 ms", len(times[0]))
+		b.Say("%d samples each; ours include a pause of 100 ms", len(times[0]))
 		return nil
 	}}
 }

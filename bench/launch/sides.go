@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 )
 
 // world is how many workers each launcher has.
@@ -24,27 +23,13 @@ type side struct {
 	argv []string // what stands before the options that both launchers know
 }
 
-// build builds a program of this repository, once.
-func (b *bench) build(ctx context.Context, name, pkg string) (path string, err error) {
-	path = filepath.Join(b.dir, name)
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
-	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
-	}
-	return path, nil
-}
-
 // sides are ours and torchrun's, with the worker that both start.
-func (b *bench) sides(ctx context.Context) (ours, theirs side, worker string, err error) {
-	nexus, err := b.build(ctx, "nexus", "./cmd/nexus")
+func sides(ctx context.Context, b *program.Bench) (ours, theirs side, worker string, err error) {
+	nexus, err := b.Build(ctx, "nexus", "./cmd/nexus")
 	if err != nil {
 		return side{}, side{}, "", err
 	}
-	if worker, err = b.build(ctx, "worker", "./bench/launch/worker"); err != nil {
+	if worker, err = b.Build(ctx, "worker", "./bench/launch/worker"); err != nil {
 		return side{}, side{}, "", err
 	}
 	ours = side{"ours", []string{nexus, "launch"}}
@@ -55,7 +40,7 @@ func (b *bench) sides(ctx context.Context) (ours, theirs side, worker string, er
 
 // start begins a run of the side on a port of its own.
 func (s side) start(ctx context.Context, args ...string) (*exec.Cmd, error) {
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +60,7 @@ func (s side) begin(ctx context.Context, args ...string) (*exec.Cmd, error) {
 
 func stop(cmd *exec.Cmd) {
 	cmd.Process.Signal(syscall.SIGTERM)
-	patient(cmd)
+	machine.Reap(cmd)
 }
 
 // stamp is a line that a worker noted.
@@ -106,7 +91,7 @@ func stamps(file string) ([]stamp, error) {
 
 // begun waits until all workers of a round have begun and gives when the last one did.
 func begun(ctx context.Context, file string, round int) (last time.Time, all []stamp, err error) {
-	err = until(ctx, time.Minute, func() (bool, error) {
+	err = machine.Until(ctx, time.Minute, func() (bool, error) {
 		all, err = stamps(file)
 		n := 0
 		for _, s := range all {
@@ -123,32 +108,4 @@ func begun(ctx context.Context, file string, round int) (last time.Time, all []s
 		err = fmt.Errorf("waiting for the workers of round %d: %w", round, err)
 	}
 	return last, all, err
-}
-
-// freePort is a port that nobody listens on just now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// until asks again and again whether it is done.
-func until(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not after %v: %w", limit, ctx.Err())
-		case <-tick.C:
-		}
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 )
 
@@ -28,26 +28,26 @@ const (
 )
 
 // soak has agents meet whose workers take all the processor they can get, and counts the losses that there were none of.
-func soak(ctx context.Context, b *bench, length time.Duration, rows *row.Printer) error {
+func soak(ctx context.Context, b *program.Bench, length time.Duration) error {
 	line := row.Line{
 		What: fmt.Sprintf("nodes falsely lost in %v: %d agents, %d busy workers, %d cpus", length, soakNodes, soakWorkers, runtime.NumCPU()),
 		Unit: "losses", Must: row.AtMost("0", 0),
 	}
 	for _, fact := range machine.Describe(ctx) {
-		b.say("%v", fact)
+		b.Say("%v", fact)
 	}
-	err := rows.Owe(ctx, []row.Line{line}, func(report func(row.Row)) error {
+	err := b.Rows.Owe(ctx, []row.Line{line}, func(report func(row.Row)) error {
 		losses, err := falseLosses(ctx, b, length)
 		if err == nil {
 			report(line.Alone(float64(losses)))
 		}
 		return err
 	})
-	b.say("%v", machine.Load("load after"))
+	b.Say("%v", machine.Load("load after"))
 	if err != nil {
 		return err
 	}
-	return rows.Close()
+	return b.Rows.Close()
 }
 
 // said collects what agents say.
@@ -71,8 +71,8 @@ func (s *said) String() string {
 // lossWords are what agents say when they believe that another is gone.
 var lossWords = regexp.MustCompile(`is not heard of|\bdied|does not answer|is gone|too few`)
 
-func falseLosses(ctx context.Context, b *bench, length time.Duration) (int, error) {
-	nexus, err := b.launcher(ctx)
+func falseLosses(ctx context.Context, b *program.Bench, length time.Duration) (int, error) {
+	nexus, err := launcher(ctx, b)
 	if err != nil {
 		return 0, err
 	}
@@ -80,12 +80,11 @@ func falseLosses(ctx context.Context, b *bench, length time.Duration) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := machine.FreePort()
 	if err != nil {
 		return 0, err
 	}
-	endpoint := l.Addr().String()
-	l.Close()
+	endpoint := fmt.Sprintf("127.0.0.1:%d", port)
 	var outputs [soakNodes]said
 	var agents []*exec.Cmd
 	defer func() {
@@ -115,7 +114,7 @@ func falseLosses(ctx context.Context, b *bench, length time.Duration) (int, erro
 			return 0, fmt.Errorf("the agents do not meet: %s", outputs[0].String())
 		}
 	}
-	b.say("%d workers spin; %v to go", soakWorkers, length)
+	b.Say("%d workers spin; %v to go", soakWorkers, length)
 	select {
 	case <-time.After(length):
 	case <-ctx.Done():
@@ -125,7 +124,7 @@ func falseLosses(ctx context.Context, b *bench, length time.Duration) (int, erro
 	for i := range outputs {
 		found := lossWords.FindAllString(outputs[i].String(), -1)
 		if losses += len(found); len(found) > 0 {
-			b.say("agent %d said: %s", i, outputs[i].String())
+			b.Say("agent %d said: %s", i, outputs[i].String())
 		}
 	}
 	return losses, nil

@@ -7,23 +7,24 @@ import (
 	"path/filepath"
 	"time"
 
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 )
 
-func start() figure {
+func start() program.Figure {
 	sooner := row.Line{
 		What: fmt.Sprintf("launch -> first line of user code in the last of %d workers, without torch import, against torchrun 1.13; median", world),
 		Unit: "ms", Must: row.AtMostTimes(">= 10x sooner", 0.1),
 	}
 	direct := row.Line{What: "the same against spawning the same processes; median", Unit: "ms", Must: row.AtMostMore("<= 50 ms above direct spawning", 50)}
-	return figure{name: "start", lines: []row.Line{sooner, direct}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "start", Lines: []row.Line{sooner, direct}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 		return measureStart(ctx, b, sooner, direct, report)
 	}}
 }
 
 // measureStart takes turns: ours, spawned, torchrun.
-func measureStart(ctx context.Context, b *bench, sooner, direct row.Line, report func(row.Row)) error {
-	ours, theirs, worker, err := b.sides(ctx)
+func measureStart(ctx context.Context, b *program.Bench, sooner, direct row.Line, report func(row.Row)) error {
+	ours, theirs, worker, err := sides(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -33,9 +34,9 @@ func measureStart(ctx context.Context, b *bench, sooner, direct row.Line, report
 		func(file string) error { return launchOnce(ctx, theirs, worker, file) },
 	}
 	times := make([][]float64, len(ways))
-	for i := range b.times(30) {
+	for i := range b.Times(30) {
 		for w, way := range ways {
-			file := filepath.Join(b.dir, fmt.Sprintf("start-%d-%d", i, w))
+			file := filepath.Join(b.Dir, fmt.Sprintf("start-%d-%d", i, w))
 			begin := time.Now()
 			if err := way(file); err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/c10d"
 )
@@ -27,7 +28,7 @@ var storeScript string
 // storeClients is how many connections ask at once in the rows of the thin client: as many as a small job has ranks.
 const storeClients = 4
 
-func storeOperations() figure {
+func storeOperations() program.Figure {
 	var lines []row.Line
 	for _, who := range []string{
 		fmt.Sprintf("by %d thin clients at once", storeClients),
@@ -40,14 +41,14 @@ func storeOperations() figure {
 			})
 		}
 	}
-	return figure{name: "store operations", lines: lines, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "store operations", Lines: lines, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 		return measureStore(ctx, b, lines, report)
 	}}
 }
 
 // measureStore asks both servers in turns: first for a while that does not count, then for what does.
-func measureStore(ctx context.Context, b *bench, lines []row.Line, report func(row.Row)) error {
-	script := filepath.Join(b.dir, "store.py")
+func measureStore(ctx context.Context, b *program.Bench, lines []row.Line, report func(row.Row)) error {
+	script := filepath.Join(b.Dir, "store.py")
 	if err := os.WriteFile(script, []byte(storeScript), 0o600); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func measureStore(ctx context.Context, b *bench, lines []row.Line, report func(r
 	for i, line := range lines {
 		way, operation := ways[i/3], []string{"set", "get", "add"}[i%3]
 		var rates [2][]float64
-		for sample := range b.times(30) + 1 {
+		for sample := range b.Times(30) + 1 {
 			for side, port := range ports {
 				rate, err := way(port, operation)
 				if err != nil {
@@ -137,7 +138,7 @@ func startTalker(ctx context.Context, argv ...string) (*talker, error) {
 
 func (t *talker) close() {
 	t.in.Close()
-	patient(t.cmd)
+	machine.Reap(t.cmd)
 }
 
 func (t *talker) hear() (string, error) {

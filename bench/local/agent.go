@@ -14,6 +14,7 @@ import (
 	"ainexus.io/api"
 	"ainexus.io/attempt"
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/nexus"
 )
@@ -22,14 +23,14 @@ import (
 // when its workers have run for a while, and what counts is what it costs beside a job.
 const settle = 5 * time.Second
 
-func agentMemory() figure {
+func agentMemory() program.Figure {
 	line := row.Line{
 		What: "agent + keeper memory (PSS) with 4 sleeping workers and the daemon up, against torchrun 1.13's agent",
 		Unit: "MiB", Must: row.AtMostTimes("<= 1/8", 1.0/8),
 	}
-	return figure{name: "agent memory", lines: []row.Line{line}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "agent memory", Lines: []row.Line{line}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 		var ours, theirs []float64
-		for range b.times(7) {
+		for range b.Times(7) {
 			t, err := torchrunMemory(ctx, b)
 			if err != nil {
 				return fmt.Errorf("measuring torchrun: %w", err)
@@ -41,14 +42,14 @@ func agentMemory() figure {
 			ours, theirs = append(ours, o), append(theirs, t)
 		}
 		report(line.Against(row.Median(ours), row.Median(theirs)))
-		b.say("%d samples each; ours %.1f to %.1f MiB", len(ours), slices.Min(ours), slices.Max(ours))
+		b.Say("%d samples each; ours %.1f to %.1f MiB", len(ours), slices.Min(ours), slices.Max(ours))
 		return nil
 	}}
 }
 
 // torchrunMemory starts torchrun with sleeping workers and reads its agent's memory, in MiB.
-func torchrunMemory(ctx context.Context, b *bench) (mib float64, err error) {
-	port, err := freePort()
+func torchrunMemory(ctx context.Context, b *program.Bench) (mib float64, err error) {
+	port, err := machine.FreePort()
 	if err != nil {
 		return 0, err
 	}
@@ -61,9 +62,9 @@ func torchrunMemory(ctx context.Context, b *bench) (mib float64, err error) {
 	}
 	defer func() {
 		cmd.Process.Signal(syscall.SIGTERM) // it ends its workers before itself
-		patient(cmd)
+		machine.Reap(cmd)
 	}()
-	err = until(ctx, time.Minute, func() (bool, error) {
+	err = machine.Until(ctx, time.Minute, func() (bool, error) {
 		workers, err := machine.Children(cmd.Process.Pid)
 		return len(workers) == world, err
 	})
@@ -74,8 +75,8 @@ func torchrunMemory(ctx context.Context, b *bench) (mib float64, err error) {
 }
 
 // ourMemory does the same with a job of ours.
-func ourMemory(ctx context.Context, b *bench) (mib float64, err error) {
-	d, err := b.startDaemon(ctx)
+func ourMemory(ctx context.Context, b *program.Bench) (mib float64, err error) {
+	d, err := startDaemon(ctx, b)
 	if err != nil {
 		return 0, err
 	}
@@ -89,7 +90,7 @@ func ourMemory(ctx context.Context, b *bench) (mib float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	job, err := d.Submit(ctx, b.submission(s))
+	job, err := d.Submit(ctx, submission(b, s))
 	if err != nil {
 		return 0, err
 	}
@@ -111,7 +112,7 @@ func running(j api.JobView) bool {
 // agent reads who supervises the job's first attempt.
 func (d *daemon) agent(ctx context.Context, job string) (nexus.Agent, error) {
 	var agent nexus.Agent
-	err := until(ctx, 10*time.Second, func() (bool, error) {
+	err := machine.Until(ctx, 10*time.Second, func() (bool, error) {
 		var err error
 		agent, err = attempt.At(filepath.Join(d.state, "attempts"), job, 1).Agent()
 		if attempt.Missing(err) {

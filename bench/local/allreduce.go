@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
+	"ainexus.io/bench/rank"
 	"ainexus.io/bench/row"
 	"ainexus.io/c10d"
 )
@@ -45,16 +47,16 @@ func (p plan) line() row.Line {
 	}
 }
 
-func allReduce() figure {
+func allReduce() program.Figure {
 	var lines []row.Line
 	for _, p := range plans() {
 		lines = append(lines, p.line())
 	}
-	return figure{name: "all-reduce", lines: lines, measure: measureAllReduce}
+	return program.Figure{Name: "all-reduce", Lines: lines, Measure: measureAllReduce}
 }
 
 // measureAllReduce lets both sides live all the time, and work in turns. Who waits, sleeps in a read.
-func measureAllReduce(ctx context.Context, b *bench, report func(row.Row)) error {
+func measureAllReduce(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 	gloo, err := startGloo(ctx, b)
 	if err != nil {
 		return fmt.Errorf("starting gloo: %w", err)
@@ -67,7 +69,7 @@ func measureAllReduce(ctx context.Context, b *bench, report func(row.Row)) error
 	defer ours.stop()
 	for _, p := range plans() {
 		var times [2][]float64
-		for round := range b.times(p.rounds) {
+		for round := range b.Times(p.rounds) {
 			first := round % 2 // by turns, so that neither side always runs in the other's wake
 			for _, side := range []int{first, 1 - first} {
 				t, err := []*ranks{ours, gloo}[side].reduce(p.bytes, p.iterations)
@@ -78,7 +80,7 @@ func measureAllReduce(ctx context.Context, b *bench, report func(row.Row)) error
 			}
 		}
 		report(p.line().Against(row.Median(times[0]), row.Median(times[1])))
-		b.say("%d samples each; p95 %.3f and %.3f ms", len(times[0]), row.Percentile(times[0], 95), row.Percentile(times[1], 95))
+		b.Say("%d samples each; p95 %.3f and %.3f ms", len(times[0]), row.Percentile(times[0], 95), row.Percentile(times[1], 95))
 	}
 	return nil
 }
@@ -91,7 +93,7 @@ type ranks struct {
 	after func()
 }
 
-func startOurs(ctx context.Context, b *bench) (*ranks, error) {
+func startOurs(ctx context.Context, b *program.Bench) (*ranks, error) {
 	server, err := c10d.Listen("127.0.0.1:0", c10d.ServerOptions{})
 	if err != nil {
 		return nil, err
@@ -103,12 +105,12 @@ func startOurs(ctx context.Context, b *bench) (*ranks, error) {
 	}
 	r := &ranks{after: func() { server.Close() }}
 	return r, r.start(ctx, b, func(i int) *exec.Cmd {
-		return exec.CommandContext(ctx, self, rankVerb, "-store", server.Addr().String(), "-rank", strconv.Itoa(i), "-size", strconv.Itoa(world))
+		return exec.CommandContext(ctx, self, rank.Verb, "-store", server.Addr().String(), "-rank", strconv.Itoa(i), "-size", strconv.Itoa(world))
 	})
 }
 
-func startGloo(ctx context.Context, b *bench) (*ranks, error) {
-	port, err := freePort()
+func startGloo(ctx context.Context, b *program.Bench) (*ranks, error) {
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +124,11 @@ func startGloo(ctx context.Context, b *bench) (*ranks, error) {
 }
 
 // start brings up all ranks and waits until each is ready. After an error none is left.
-func (r *ranks) start(ctx context.Context, b *bench, command func(rank int) *exec.Cmd) error {
+func (r *ranks) start(ctx context.Context, b *program.Bench, command func(rank int) *exec.Cmd) error {
 	err := func() error {
 		for i := range world {
 			cmd := command(i)
-			cmd.Stderr = b.log
+			cmd.Stderr = b.Log
 			in, err := cmd.StdinPipe()
 			if err != nil {
 				return err
@@ -160,29 +162,7 @@ func (r *ranks) answer(rank int) (string, error) {
 
 // reduce gives the time of each iteration in ms: the slowest rank's.
 func (r *ranks) reduce(bytes, iterations int) ([]float64, error) {
-	for i, in := range r.in {
-		if _, err := fmt.Fprintln(in, bytes, iterations); err != nil {
-			return nil, fmt.Errorf("asking rank %d: %w", i, err)
-		}
-	}
-	times := make([][]float64, world)
-	for i := range world {
-		line, err := r.answer(i)
-		if err != nil {
-			return nil, fmt.Errorf("hearing from rank %d: %w", i, err)
-		}
-		for word := range strings.FieldsSeq(line) {
-			ns, err := strconv.ParseFloat(word, 64)
-			if err != nil {
-				return nil, fmt.Errorf("rank %d said %q: %w", i, line, err)
-			}
-			times[i] = append(times[i], ns/1e6)
-		}
-		if len(times[i]) != iterations {
-			return nil, fmt.Errorf("rank %d timed %d iterations of %d", i, len(times[i]), iterations)
-		}
-	}
-	return row.Slowest(times), nil
+	return rank.Reduce(r.in, r.answer, bytes, iterations)
 }
 
 // stop ends the ranks: their input ends, and who does not understand is killed by the figure's context.
@@ -191,7 +171,7 @@ func (r *ranks) stop() {
 		in.Close()
 	}
 	for _, p := range r.procs {
-		patient(p)
+		machine.Reap(p)
 	}
 	r.after()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ainexus.io/api"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/nexus"
 )
@@ -17,7 +18,7 @@ const (
 	clients   = 16 // who submit at the same time
 )
 
-func burst() figure {
+func burst() program.Figure {
 	rate := row.Line{
 		What: fmt.Sprintf("%d submits in a burst by %d clients at once, durably acknowledged", burstJobs, clients),
 		Unit: "submits/s", Must: row.AtLeast(">= 300/s", 300),
@@ -27,25 +28,25 @@ func burst() figure {
 		Unit: "jobs", Must: row.AtMost("none lost", 0),
 	}
 	alone := row.Line{What: fmt.Sprintf("%d submits by one client, one after the other", burstJobs), Unit: "submits/s"}
-	return figure{name: "burst", lines: []row.Line{rate, lost, alone}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
-		many, missing, err := bursts(ctx, b, b.times(30), clients)
+	return program.Figure{Name: "burst", Lines: []row.Line{rate, lost, alone}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		many, missing, err := bursts(ctx, b, b.Times(30), clients)
 		if err != nil {
 			return err
 		}
-		one, missing1, err := bursts(ctx, b, b.times(5), 1)
+		one, missing1, err := bursts(ctx, b, b.Times(5), 1)
 		if err != nil {
 			return err
 		}
 		report(rate.Alone(row.Median(many)))
 		report(lost.Alone(float64(missing + missing1)))
 		report(alone.Alone(row.Median(one)))
-		b.say("%d and %d bursts; the slowest %d clients at once: %.0f/s", len(many), len(one), clients, row.Percentile(many, 0))
+		b.Say("%d and %d bursts; the slowest %d clients at once: %.0f/s", len(many), len(one), clients, row.Percentile(many, 0))
 		return nil
 	}}
 }
 
 // bursts gives the rate of each burst and how many acknowledged jobs were not there afterwards.
-func bursts(ctx context.Context, b *bench, n, clients int) (rates []float64, lost int, err error) {
+func bursts(ctx context.Context, b *program.Bench, n, clients int) (rates []float64, lost int, err error) {
 	for range n {
 		rate, missing, err := oneBurst(ctx, b, clients)
 		if err != nil {
@@ -58,8 +59,8 @@ func bursts(ctx context.Context, b *bench, n, clients int) (rates []float64, los
 
 // oneBurst fills a new daemon's queue, kills the daemon and counts what its successor knows. All seats are taken by a
 // first job, so the burst waits and only submitting is measured.
-func oneBurst(ctx context.Context, b *bench, clients int) (rate float64, lost int, err error) {
-	d, err := b.startDaemon(ctx)
+func oneBurst(ctx context.Context, b *program.Bench, clients int) (rate float64, lost int, err error) {
+	d, err := startDaemon(ctx, b)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -72,7 +73,7 @@ func oneBurst(ctx context.Context, b *bench, clients int) (rate float64, lost in
 		return 0, 0, err
 	}
 	begin := time.Now()
-	acknowledged, err := d.submitMany(ctx, b.submission(s), burstJobs, clients)
+	acknowledged, err := d.submitMany(ctx, submission(b, s), burstJobs, clients)
 	took := time.Since(begin)
 	if err != nil {
 		return 0, 0, err
@@ -93,12 +94,12 @@ func oneBurst(ctx context.Context, b *bench, clients int) (rate float64, lost in
 }
 
 // occupy lets one job take every cpu slot.
-func (d *daemon) occupy(ctx context.Context, b *bench) error {
+func (d *daemon) occupy(ctx context.Context, b *program.Bench) error {
 	s, err := spec("name: occupant\nworkers: 1\nresources: {cpu: %d}\nrun: sleep 600\n", runtime.NumCPU())
 	if err != nil {
 		return err
 	}
-	job, err := d.Submit(ctx, b.submission(s))
+	job, err := d.Submit(ctx, submission(b, s))
 	if err != nil {
 		return err
 	}

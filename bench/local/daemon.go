@@ -14,6 +14,7 @@ import (
 
 	"ainexus.io/api"
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/nexus"
 	"ainexus.io/nexus/jobfile"
 )
@@ -21,20 +22,13 @@ import (
 // programs are what the figures run, built once.
 type programs struct{ nexus, stamp string }
 
-// programs builds nexus as it is shipped, and the worker that tells the time.
-func (b *bench) programs(ctx context.Context) (programs, error) {
-	p := programs{nexus: filepath.Join(b.dir, "bin", "nexus"), stamp: filepath.Join(b.dir, "bin", "stamp")}
-	for path, pkg := range map[string]string{p.nexus: "./cmd/nexus", p.stamp: "./bench/local/stamp"} {
-		if _, err := os.Stat(path); err == nil {
-			continue
-		}
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
-		cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return p, fmt.Errorf("building %s: %w: %s", pkg, err, strings.TrimSpace(string(out)))
-		}
+// build builds nexus as it is shipped, and the worker that tells the time.
+func build(ctx context.Context, b *program.Bench) (p programs, err error) {
+	if p.nexus, err = b.Build(ctx, filepath.Join("bin", "nexus"), "./cmd/nexus"); err != nil {
+		return p, err
 	}
-	return p, nil
+	p.stamp, err = b.Build(ctx, filepath.Join("bin", "stamp"), "./bench/local/stamp")
+	return p, err
 }
 
 // daemon is a `nexus up` of ours on a state directory of its own.
@@ -47,8 +41,8 @@ type daemon struct {
 }
 
 // startDaemon starts a daemon on a new state directory.
-func (b *bench) startDaemon(ctx context.Context) (*daemon, error) {
-	d, err := b.newDaemon(ctx)
+func startDaemon(ctx context.Context, b *program.Bench) (*daemon, error) {
+	d, err := newDaemon(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +54,12 @@ func (b *bench) startDaemon(ctx context.Context) (*daemon, error) {
 }
 
 // newDaemon makes a state directory for a daemon that is not started yet.
-func (b *bench) newDaemon(ctx context.Context) (*daemon, error) {
-	p, err := b.programs(ctx)
+func newDaemon(ctx context.Context, b *program.Bench) (*daemon, error) {
+	p, err := build(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	state, err := os.MkdirTemp(b.dir, "state-")
+	state, err := os.MkdirTemp(b.Dir, "state-")
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +80,7 @@ func (d *daemon) up(ctx context.Context) error {
 	if err := d.cmd.Start(); err != nil {
 		return err
 	}
-	err := until(ctx, 20*time.Second, func() (bool, error) {
+	err := machine.Until(ctx, 20*time.Second, func() (bool, error) {
 		v, err := d.Version(ctx)
 		return err == nil && v.PID == d.cmd.Process.Pid, nil
 	})
@@ -108,7 +102,7 @@ func (d *daemon) restart(ctx context.Context) error {
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	patient(d.cmd)
+	machine.Reap(d.cmd)
 	d.Client.Close()
 	return d.up(ctx)
 }
@@ -129,7 +123,7 @@ func (d *daemon) socket() string { return filepath.Join(d.state, "nexus.sock") }
 func (d *daemon) close() {
 	if d.cmd != nil && d.cmd.Process != nil && d.cmd.ProcessState == nil {
 		d.cmd.Process.Signal(syscall.SIGTERM)
-		patient(d.cmd)
+		machine.Reap(d.cmd)
 	}
 	d.Client.Close()
 	d.sweep()
@@ -146,7 +140,7 @@ func (d *daemon) sweep() {
 			syscall.Kill(p.PID, syscall.SIGKILL)
 		}
 	}
-	until(context.Background(), 10*time.Second, func() (bool, error) { return len(d.left()) == 0, nil })
+	machine.Until(context.Background(), 10*time.Second, func() (bool, error) { return len(d.left()) == 0, nil })
 	for _, p := range d.left() {
 		syscall.Kill(p.PID, syscall.SIGKILL)
 	}
@@ -182,14 +176,14 @@ func spec(format string, args ...any) (nexus.Spec, error) {
 }
 
 // submission is a job with the environment that this program has.
-func (b *bench) submission(s nexus.Spec) api.Submission {
-	return api.Submission{Spec: s, Dir: b.dir, Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}}
+func submission(b *program.Bench, s nexus.Spec) api.Submission {
+	return api.Submission{Spec: s, Dir: b.Dir, Env: map[string]string{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}}
 }
 
 // await waits until a job is in a phase that is wanted.
 func (d *daemon) await(ctx context.Context, id string, limit time.Duration, wanted func(api.JobView) bool) error {
 	var last nexus.Phase
-	err := until(ctx, limit, func() (bool, error) {
+	err := machine.Until(ctx, limit, func() (bool, error) {
 		j, err := d.Job(ctx, id)
 		if err != nil {
 			return false, err
@@ -204,22 +198,4 @@ func (d *daemon) await(ctx context.Context, id string, limit time.Duration, want
 		return fmt.Errorf("waiting for job %s, which is %s: %w", id, last, err)
 	}
 	return nil
-}
-
-// until asks every few milliseconds. A benchmark may look at the clock; what it measures is taken elsewhere.
-func until(ctx context.Context, limit time.Duration, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not after %v: %w", limit, ctx.Err())
-		case <-tick.C:
-		}
-	}
 }

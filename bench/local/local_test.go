@@ -1,14 +1,7 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"io"
-	"strings"
 	"testing"
-
-	"ainexus.io/bench/row"
-	"ainexus.io/train/collective"
 )
 
 func TestEverySizeIsReducedOftenEnough(t *testing.T) {
@@ -25,58 +18,11 @@ func TestEverySizeIsReducedOftenEnough(t *testing.T) {
 func TestEveryLineHasItsOwnName(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, f := range figures() {
-		for _, line := range f.lines {
+		for _, line := range f.Lines {
 			if seen[line.What] {
 				t.Errorf("two lines are called %q", line.What)
 			}
 			seen[line.What] = true
 		}
-	}
-}
-
-func TestALineThatCannotBeMeasuredIsPrintedWithTheReason(t *testing.T) {
-	first, second := row.Line{What: "first", Unit: "ms"}, row.Line{What: "second", Unit: "ms", Must: row.AtMost("<= 1", 1)}
-	for _, c := range []struct {
-		story string
-		err   error
-		want  string
-	}{
-		{"the figure fails half way", errors.New("there is no torch"), "there is no torch"},
-		{"the figure forgets a line", nil, "the benchmark passed over this line"},
-	} {
-		var out strings.Builder
-		b := &bench{log: io.Discard}
-		f := figure{name: "half", lines: []row.Line{first, second}, measure: func(_ context.Context, _ *bench, report func(row.Row)) error {
-			report(first.Alone(1))
-			return c.err
-		}}
-		if err := b.take(t.Context(), f, row.NewPrinter(&out, true)); err != nil {
-			t.Fatal(err)
-		}
-		want := `{"what":"first","ours":1,"theirs":null,"unit":"ms","ratio":null,"must":null,"ok":true}
-{"what":"second","ours":null,"theirs":null,"unit":"ms","ratio":null,"must":"<= 1","ok":false,"why":"` + c.want + `"}
-`
-		if out.String() != want {
-			t.Errorf("%s: printed\n%swant\n%s", c.story, out.String(), want)
-		}
-	}
-}
-
-func TestARankAnswersWithOneTimePerIteration(t *testing.T) {
-	group, err := collective.Join(t.Context(), collective.Config{Size: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer group.Close()
-	var out strings.Builder
-	if err := obey(group, strings.NewReader("4096 3\n64 1\n"), &out); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[0] != "ready" || len(strings.Fields(lines[1])) != 3 || len(strings.Fields(lines[2])) != 1 {
-		t.Errorf("answered %q", out.String())
-	}
-	if err := obey(group, strings.NewReader("many\n"), io.Discard); err == nil {
-		t.Error("obeyed a request that is none")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"ainexus.io/api"
 	"ainexus.io/attempt"
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/cluster/local/store"
 	"ainexus.io/nexus"
@@ -23,18 +24,18 @@ const (
 	runningJobs  = 100
 )
 
-func scale() figure {
+func scale() program.Figure {
 	where := fmt.Sprintf("daemon with %d finished and %d running jobs: ", finishedJobs, runningJobs)
 	memory := row.Line{What: where + "its RSS", Unit: "MiB", Must: row.AtMost("RSS <= 128 MiB", 128)}
 	ps := row.Line{What: where + "nexus ps, the whole process, median", Unit: "ms", Must: row.AtMost("ps <= 100 ms", 100)}
 	all := row.Line{What: where + "nexus ps --all --limit 0, which prints every job, median", Unit: "ms"}
-	return figure{name: "scale", lines: []row.Line{memory, ps, all}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "scale", Lines: []row.Line{memory, ps, all}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 		return measureScale(ctx, b, memory, ps, all, report)
 	}}
 }
 
-func measureScale(ctx context.Context, b *bench, memory, ps, all row.Line, report func(row.Row)) error {
-	d, err := b.newDaemon(ctx)
+func measureScale(ctx context.Context, b *program.Bench, memory, ps, all row.Line, report func(row.Row)) error {
+	d, err := newDaemon(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func measureScale(ctx context.Context, b *bench, memory, ps, all row.Line, repor
 	if err := seed(ctx, d.state); err != nil {
 		return fmt.Errorf("seeding finished jobs: %w", err)
 	}
-	b.say("seeded %d finished jobs in %v", finishedJobs, time.Since(began).Round(time.Millisecond))
+	b.Say("seeded %d finished jobs in %v", finishedJobs, time.Since(began).Round(time.Millisecond))
 	if err := d.up(ctx); err != nil {
 		return err
 	}
@@ -51,12 +52,12 @@ func measureScale(ctx context.Context, b *bench, memory, ps, all row.Line, repor
 	if err := d.runMany(ctx, b); err != nil {
 		return err
 	}
-	b.say("%d jobs running after %v", runningJobs, time.Since(began).Round(time.Millisecond))
-	live, err := d.timePs(ctx, b.times(40), runningJobs)
+	b.Say("%d jobs running after %v", runningJobs, time.Since(began).Round(time.Millisecond))
+	live, err := d.timePs(ctx, b.Times(40), runningJobs)
 	if err != nil {
 		return err
 	}
-	every, err := d.timePs(ctx, b.times(30), runningJobs+finishedJobs, "--all", "--limit", "0")
+	every, err := d.timePs(ctx, b.Times(30), runningJobs+finishedJobs, "--all", "--limit", "0")
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func measureScale(ctx context.Context, b *bench, memory, ps, all row.Line, repor
 	report(memory.Alone(float64(rss) / (1 << 20)))
 	report(ps.Alone(row.Median(live)))
 	report(all.Alone(row.Median(every)))
-	b.say("%d and %d samples of ps; p95 %.1f and %.1f ms", len(live), len(every), row.Percentile(live, 95), row.Percentile(every, 95))
+	b.Say("%d and %d samples of ps; p95 %.1f and %.1f ms", len(live), len(every), row.Percentile(live, 95), row.Percentile(every, 95))
 	return nil
 }
 
@@ -144,16 +145,16 @@ func insert(tx *store.Tx, job nexus.Job, workdir string) error {
 }
 
 // runMany starts jobs that sleep, each on a hundredth of a cpu slot, and waits until all of them run.
-func (d *daemon) runMany(ctx context.Context, b *bench) error {
+func (d *daemon) runMany(ctx context.Context, b *program.Bench) error {
 	s, err := spec("name: sleeper\nresources: {cpu: 10m}\nrun: sleep 3600\n")
 	if err != nil {
 		return err
 	}
-	if _, err := d.submitMany(ctx, b.submission(s), runningJobs, clients); err != nil {
+	if _, err := d.submitMany(ctx, submission(b, s), runningJobs, clients); err != nil {
 		return err
 	}
 	n := 0
-	err = until(ctx, 3*time.Minute, func() (bool, error) {
+	err = machine.Until(ctx, 3*time.Minute, func() (bool, error) {
 		jobs, err := d.List(ctx, api.Filter{Phases: []nexus.Phase{nexus.Running}, Limit: 1000})
 		n = len(jobs)
 		return n == runningJobs, err

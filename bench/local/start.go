@@ -11,32 +11,34 @@ import (
 	"time"
 
 	"ainexus.io/api"
+	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 )
 
-func start() figure {
+func start() program.Figure {
 	submit := row.Line{
 		What: "nexus submit -> first line of user code in the last of 4 workers, running daemon, against spawning the same processes; p95",
 		Unit: "ms", Must: row.AtMostMore("<= +150 ms p95", 150),
 	}
 	call := row.Line{What: "the same from the call of api.Client.Submit, without the command's own process; p95", Unit: "ms"}
-	return figure{name: "start", lines: []row.Line{submit, call}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "start", Lines: []row.Line{submit, call}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 		return measureStart(ctx, b, submit, call, report)
 	}}
 }
 
 // measureStart takes turns: by the command, directly, by the API.
-func measureStart(ctx context.Context, b *bench, submit, call row.Line, report func(row.Row)) error {
-	d, err := b.startDaemon(ctx)
+func measureStart(ctx context.Context, b *program.Bench, submit, call row.Line, report func(row.Row)) error {
+	d, err := startDaemon(ctx, b)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	ways := []func(context.Context, *bench, *daemon, string) (time.Time, error){byCommand, directly, byAPI}
+	ways := []func(context.Context, *program.Bench, *daemon, string) (time.Time, error){byCommand, directly, byAPI}
 	times := make([][]float64, len(ways))
-	for i := range b.times(40) {
+	for i := range b.Times(40) {
 		for w, way := range ways {
-			file := filepath.Join(b.dir, fmt.Sprintf("start-%d-%d", i, w))
+			file := filepath.Join(b.Dir, fmt.Sprintf("start-%d-%d", i, w))
 			begin, err := way(ctx, b, d, file)
 			if err != nil {
 				return err
@@ -53,7 +55,7 @@ func measureStart(ctx context.Context, b *bench, submit, call row.Line, report f
 	}
 	report(submit.Against(row.Percentile(times[0], 95), row.Percentile(times[1], 95)))
 	report(call.Against(row.Percentile(times[2], 95), row.Percentile(times[1], 95)))
-	b.say("%d samples each; medians: command %.1f, directly %.1f, api %.1f ms", len(times[0]),
+	b.Say("%d samples each; medians: command %.1f, directly %.1f, api %.1f ms", len(times[0]),
 		row.Median(times[0]), row.Median(times[1]), row.Median(times[2]))
 	return nil
 }
@@ -62,7 +64,7 @@ func stampJob(d *daemon, file string) string {
 	return fmt.Sprintf("name: start\nworkers: %d\nrun: [%q, %q]\n", world, d.stamp, file)
 }
 
-func byCommand(ctx context.Context, b *bench, d *daemon, file string) (time.Time, error) {
+func byCommand(ctx context.Context, b *program.Bench, d *daemon, file string) (time.Time, error) {
 	job := file + ".yaml"
 	if err := os.WriteFile(job, []byte(stampJob(d, file)), 0o600); err != nil {
 		return time.Time{}, err
@@ -74,17 +76,17 @@ func byCommand(ctx context.Context, b *bench, d *daemon, file string) (time.Time
 	return begin, nil
 }
 
-func byAPI(ctx context.Context, b *bench, d *daemon, file string) (time.Time, error) {
+func byAPI(ctx context.Context, b *program.Bench, d *daemon, file string) (time.Time, error) {
 	s, err := spec("%s", stampJob(d, file))
 	if err != nil {
 		return time.Time{}, err
 	}
 	begin := time.Now()
-	_, err = d.Submit(ctx, b.submission(s))
+	_, err = d.Submit(ctx, submission(b, s))
 	return begin, err
 }
 
-func directly(ctx context.Context, b *bench, d *daemon, file string) (time.Time, error) {
+func directly(ctx context.Context, b *program.Bench, d *daemon, file string) (time.Time, error) {
 	begin := time.Now()
 	var workers []*exec.Cmd
 	defer func() {
@@ -105,7 +107,7 @@ func directly(ctx context.Context, b *bench, d *daemon, file string) (time.Time,
 // lastStamp waits until all workers have told their time, and gives the latest.
 func lastStamp(ctx context.Context, file string) (time.Time, error) {
 	var last time.Time
-	err := until(ctx, 30*time.Second, func() (bool, error) {
+	err := machine.Until(ctx, 30*time.Second, func() (bool, error) {
 		text, err := os.ReadFile(file)
 		if os.IsNotExist(err) {
 			return false, nil
@@ -132,7 +134,7 @@ func lastStamp(ctx context.Context, file string) (time.Time, error) {
 
 // idle waits until no job is left, so that the next start finds the machine free.
 func (d *daemon) idle(ctx context.Context) error {
-	return until(ctx, 30*time.Second, func() (bool, error) {
+	return machine.Until(ctx, 30*time.Second, func() (bool, error) {
 		jobs, err := d.List(ctx, api.Filter{Live: true})
 		return len(jobs) == 0, err
 	})

@@ -1,12 +1,16 @@
 package machine_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"ainexus.io/bench/machine"
 )
@@ -71,5 +75,29 @@ func TestTheRootIsFoundFromBelow(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if root, err := machine.Root(); err == nil {
 		t.Errorf("found %s outside the repository", root)
+	}
+}
+
+// A process that does not end when it is asked to is killed.
+func TestReapEndsAProcess(t *testing.T) {
+	t.Parallel() // it takes as long as the program's patience
+	stubborn := exec.Command("sleep", "600")
+	if err := stubborn.Start(); err != nil {
+		t.Fatal(err)
+	}
+	machine.Reap(stubborn)
+	if status, ok := stubborn.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Errorf("it ended with %v", stubborn.ProcessState)
+	}
+}
+
+func TestUntilSaysHowLongItWaited(t *testing.T) {
+	asked := 0
+	if err := machine.Until(t.Context(), time.Minute, func() (bool, error) { asked++; return asked == 3, nil }); err != nil || asked != 3 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+	err := machine.Until(t.Context(), time.Nanosecond, func() (bool, error) { return false, nil })
+	if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "not after 1ns: context deadline exceeded" {
+		t.Errorf("got %v", err)
 	}
 }

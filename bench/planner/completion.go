@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ainexus.io/app"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/cluster/sim/trace"
 )
@@ -68,13 +69,14 @@ func (l ourLines) all() []row.Line {
 
 // completion replays the dev window with every policy, as many at a time as there are cores: ours first, then those that
 // take long. A policy that cannot be run costs only its own rows.
-func completion() figure {
+func completion(traces string) program.Figure {
 	lines := linesOfOurs()
 	owed := lines.all()
 	for _, base := range baselines() {
 		owed = append(owed, base.line())
 	}
-	return figure{name: "completion", lines: owed, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "completion", Lines: owed, Measure: func(ctx context.Context, shared *program.Bench, report func(row.Row)) error {
+		b := &bench{shared, traces}
 		run, err := b.devWindow()
 		if err != nil {
 			return err
@@ -95,7 +97,7 @@ func completion() figure {
 			work.Go(func() error {
 				begin := time.Now()
 				o.result, o.err = o.run.Run(ctx)
-				b.say("%s is through after %v", name, time.Since(begin).Round(time.Second))
+				b.Say("%s is through after %v", name, time.Since(begin).Round(time.Second))
 				return nil
 			})
 		}
@@ -121,7 +123,7 @@ func completion() figure {
 
 // tell says all of what a replay came to.
 func (b *bench) tell(name string, r app.ReplayResult) {
-	b.say("%s: avg %.0f s, p50 %.0f, p99 %.0f, queue avg %.0f max %.0f, bsld %.2f, util %.1f %%, %d preemptions, %d cycles planned in %v", name,
+	b.Say("%s: avg %.0f s, p50 %.0f, p99 %.0f, queue avg %.0f max %.0f, bsld %.2f, util %.1f %%, %d preemptions, %d cycles planned in %v", name,
 		r.AvgJCT, r.P50JCT, r.P99JCT, r.AvgQueue, r.MaxQueue, r.AvgBSLD, r.Util, r.Preemptions, r.Cycles, r.Planning.Round(time.Millisecond))
 }
 
@@ -136,7 +138,7 @@ type outcome struct {
 func (b *bench) devWindow() (app.Replay, error) {
 	from := time.Date(2017, 10, 9, 0, 0, 0, 0, time.UTC)
 	to := from.AddDate(0, 0, 14)
-	if b.quick {
+	if b.Quick {
 		to = from.AddDate(0, 0, 1)
 	}
 	jobs, err := read(b, "philly/philly_jobs_before_2017-10-23.csv", func(in io.Reader) ([]trace.Job, trace.Report, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/nexus"
 	"ainexus.io/sched"
@@ -36,19 +37,19 @@ type largeFigures struct {
 }
 
 // largeFleet is one fleet of the largest size that is looked at: all of it once, then one thing at a time.
-func largeFleet() figure {
+func largeFleet() program.Figure {
 	const where = "100,000 queued x 10,000 nodes x 8: "
 	full := row.Line{What: where + "full plan", Unit: "ms"}
 	event := row.Line{What: where + "one event (a job ends, a job arrives), median, against the full plan", Unit: "ms", Must: row.AtMostTimes("event <= 1/50 of full", 1.0/50)}
 	memory := row.Line{What: where + "peak RSS of the process, input and planner, under GOMEMLIMIT=960MiB", Unit: "GiB", Must: row.AtMost("<= 1 GiB", 1)}
-	return figure{name: "large fleet", lines: []row.Line{full, event, memory}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "large fleet", Lines: []row.Line{full, event, memory}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 		self, err := os.Executable()
 		if err != nil {
 			return err
 		}
-		child := exec.CommandContext(ctx, self, largeVerb, strconv.Itoa(b.times(100)))
+		child := exec.CommandContext(ctx, self, largeVerb, strconv.Itoa(b.Times(100)))
 		child.Env = append(os.Environ(), "GOMAXPROCS=1", "GOMEMLIMIT=960MiB")
-		child.Stderr = b.log
+		child.Stderr = b.Log
 		out, err := child.Output()
 		if err != nil {
 			return fmt.Errorf("measuring a large fleet: %w", err)
@@ -57,7 +58,7 @@ func largeFleet() figure {
 		if err := json.Unmarshal(out, &f); err != nil {
 			return fmt.Errorf("measuring a large fleet: %w", err)
 		}
-		b.say("the full plan places %d jobs; events: p95 %.2f ms, %d decisions; %.0f MiB live in the end", f.Placed, row.Percentile(f.Events, 95), f.Decided, float64(f.Heap)/(1<<20))
+		b.Say("the full plan places %d jobs; events: p95 %.2f ms, %d decisions; %.0f MiB live in the end", f.Placed, row.Percentile(f.Events, 95), f.Decided, float64(f.Heap)/(1<<20))
 		report(full.Alone(f.Full))
 		report(event.Against(row.Median(f.Events), f.Full))
 		report(memory.Alone(float64(f.Peak) / (1 << 30)))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ainexus.io/app"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/cluster/sim/trace"
 	"ainexus.io/nexus"
@@ -19,12 +20,13 @@ import (
 const copies = 10
 
 // placements lets pods arrive one by one, as fast as the planner answers.
-func placements() figure {
+func placements(traces string) program.Figure {
 	const known = "openb default, the policy with the known mix: "
 	small := row.Line{What: known + "placements/s at 1,213 nodes, median", Unit: "1/s", Must: row.AtLeast(">= 10,000/s", 10_000)}
 	same := row.Line{What: known + "GPUs handed out at 100 % in those runs, seed 42", Unit: "%"}
 	large := row.Line{What: known + "placements/s at 12,130 nodes, median, against 1,213", Unit: "1/s", Must: row.AtLeastTimes(">= 0.25x", 0.25)}
-	return figure{name: "placements", lines: []row.Line{small, same, large}, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "placements", Lines: []row.Line{small, same, large}, Measure: func(ctx context.Context, shared *program.Bench, report func(row.Row)) error {
+		b := &bench{shared, traces}
 		one, err := b.openb("default", 42)
 		if err != nil {
 			return err
@@ -33,8 +35,8 @@ func placements() figure {
 		defer oneCore()()
 		var rates, largeRates []float64
 		var at100 float64
-		for i := range b.times(5) {
-			for range b.times(6) {
+		for i := range b.Times(5) {
+			for range b.Times(6) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -49,7 +51,7 @@ func placements() figure {
 				return err
 			}
 			largeRates = append(largeRates, f.rate())
-			b.say("round %d: %.0f/s at 1,213 nodes, %.0f/s at 12,130 (%d of %d placed in %v)", i+1, rates[len(rates)-1], f.rate(), f.placed, f.arrived, f.took.Round(time.Millisecond))
+			b.Say("round %d: %.0f/s at 1,213 nodes, %.0f/s at 12,130 (%d of %d placed in %v)", i+1, rates[len(rates)-1], f.rate(), f.placed, f.arrived, f.took.Round(time.Millisecond))
 		}
 		report(small.Alone(row.Median(rates)))
 		report(same.Alone(at100))

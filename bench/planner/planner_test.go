@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ainexus.io/app"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/cluster/sim"
 	"ainexus.io/cluster/sim/trace"
@@ -16,11 +17,11 @@ import (
 
 func TestEveryLineHasItsOwnName(t *testing.T) {
 	seen := make(map[string]bool)
-	for _, f := range figures() {
-		if len(f.lines) == 0 {
-			t.Errorf("%s owes no line", f.name)
+	for _, f := range figures("") {
+		if len(f.Lines) == 0 {
+			t.Errorf("%s owes no line", f.Name)
 		}
-		for _, line := range f.lines {
+		for _, line := range f.Lines {
 			if seen[line.What] {
 				t.Errorf("two lines are called %q", line.What)
 			}
@@ -31,15 +32,15 @@ func TestEveryLineHasItsOwnName(t *testing.T) {
 
 // Without the traces every row that needs them is there, and says why it is not measured.
 func TestWithoutTracesTheRowsAreStillThere(t *testing.T) {
-	for _, f := range []figure{placements(), quality(), completion()} {
+	for _, f := range []program.Figure{placements(t.TempDir()), quality(t.TempDir()), completion(t.TempDir())} {
 		var out strings.Builder
-		b := &bench{traces: t.TempDir(), log: io.Discard}
-		if err := b.take(t.Context(), f, row.NewPrinter(&out, true)); err != nil {
+		b := &program.Bench{Rows: row.NewPrinter(&out, true), Log: io.Discard}
+		if err := b.Take(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		rows := strings.Count(out.String(), "\n")
-		if rows != len(f.lines) || strings.Count(out.String(), `"ok":false,"why":"traces absent"`) != rows {
-			t.Errorf("%s owes %d rows and printed\n%s", f.name, len(f.lines), out.String())
+		if rows != len(f.Lines) || strings.Count(out.String(), `"ok":false,"why":"traces absent"`) != rows {
+			t.Errorf("%s owes %d rows and printed\n%s", f.Name, len(f.Lines), out.String())
 		}
 	}
 }
@@ -95,7 +96,7 @@ func TestPublishedRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := (&bench{}).publishedMean(runs, "default", "fgd", 100); m != 95.5 {
+	if m := (&bench{Bench: &program.Bench{}}).publishedMean(runs, "default", "fgd", 100); m != 95.5 {
 		t.Errorf("the mean is %v", m)
 	}
 	for _, bad := range []string{"", "a,b\n", "workload,sc_policy,seed,100,130\nx,06-FGD,many,1,2\n", "workload,sc_policy,seed,100,130\nx,06-FGD,42,much,2\n"} {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ainexus.io/app"
+	"ainexus.io/bench/program"
 	"ainexus.io/bench/row"
 	"ainexus.io/cluster/sim/trace"
 )
@@ -57,7 +58,7 @@ func (l listLines) all() []row.Line {
 }
 
 // quality is how much of the GPUs is handed out, mean of the published seeds, through the engine and the simulator.
-func quality() figure {
+func quality(traces string) program.Figure {
 	fidelity := map[string]row.Line{}
 	var lines []row.Line
 	for _, name := range []string{"fgd", "bestfit"} {
@@ -70,7 +71,8 @@ func quality() figure {
 	queue := row.Line{What: "default: GPUs handed out at 130 %, known mix, with --queue --moves 50", Unit: "%", Must: row.AtLeast(">= 96.5", 96.5)}
 	moves := row.Line{What: "default: pods moved in those runs, per 1,000 that arrived", Unit: "1/1000", Must: row.AtMost("<= 50", 50)}
 	lines = append(lines, queue, moves)
-	return figure{name: "quality", lines: lines, measure: func(ctx context.Context, b *bench, report func(row.Row)) error {
+	return program.Figure{Name: "quality", Lines: lines, Measure: func(ctx context.Context, shared *program.Bench, report func(row.Row)) error {
+		b := &bench{shared, traces}
 		published, err := read(b, "openb/fgd_official_alloc_by_arrival.csv", readPublished)
 		if err != nil {
 			return err
@@ -128,7 +130,7 @@ func (b *bench) mean(ctx context.Context, list string, f app.Fragmentation) (mea
 	var mu sync.Mutex
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.NumCPU())
-	n := b.times(seeds)
+	n := b.Times(seeds)
 	for i := range n {
 		run := f
 		run.Seed = int64(firstSeed + i)
@@ -158,7 +160,7 @@ type published struct {
 func (b *bench) publishedMean(runs []published, list, policy string, per int) float64 {
 	sum, n := 0.0, 0
 	for _, r := range runs {
-		if r.list == list && r.policy == policy && r.seed >= firstSeed && r.seed < firstSeed+b.times(seeds) {
+		if r.list == list && r.policy == policy && r.seed >= firstSeed && r.seed < firstSeed+b.Times(seeds) {
 			sum += r.at[per]
 			n++
 		}

@@ -1,4 +1,4 @@
-package main
+package rank
 
 import (
 	"bufio"
@@ -7,20 +7,23 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"ainexus.io/c10d"
 	"ainexus.io/train/collective"
 )
 
-// rankVerb is the argument that makes this program one rank of ours in the all-reduce rows.
-const rankVerb = "rank"
+// Verb is the argument that makes a benchmark one rank of ours.
+const Verb = "rank"
 
-// rank is what allreduce.py is for the peer: it obeys lines "BYTES ITERATIONS" on stdin and answers each with one line
-// of times in nanoseconds. The end of the input is its end.
-func rank(args []string) error {
-	flags := flag.NewFlagSet(rankVerb, flag.ContinueOnError)
+// Run is the life of one rank; args are what follows [Verb]: -store ADDRESS, -rank and -size, and -dir where the rank
+// reads from the pipe in0, in1 and so on there, and answers through out0, out1 and so on.
+func Run(args []string) error {
+	flags := flag.NewFlagSet(Verb, flag.ContinueOnError)
 	store := flags.String("store", "", "address of the key-value store")
+	dir := flags.String("dir", "", "where the pipes are (default: stdin and stdout)")
 	number := flags.Int("rank", 0, "this rank")
 	size := flags.Int("size", 1, "how many ranks there are")
 	if err := flags.Parse(args); err != nil {
@@ -38,7 +41,20 @@ func rank(args []string) error {
 		return err
 	}
 	defer group.Close()
-	return obey(group, os.Stdin, os.Stdout)
+	if *dir == "" {
+		return obey(group, os.Stdin, os.Stdout)
+	}
+	in, err := os.Open(filepath.Join(*dir, "in"+strconv.Itoa(*number)))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(filepath.Join(*dir, "out"+strconv.Itoa(*number)), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	return obey(group, in, out)
 }
 
 func obey(group *collective.Group, in io.Reader, out io.Writer) error {
@@ -47,16 +63,23 @@ func obey(group *collective.Group, in io.Reader, out io.Writer) error {
 	for lines.Scan() {
 		var size, iterations int
 		if _, err := fmt.Sscan(lines.Text(), &size, &iterations); err != nil {
-			return fmt.Errorf("reading the request %q: %w", lines.Text(), err)
+			return fmt.Errorf("reading the order %q: %w", lines.Text(), err)
+		}
+		if iterations == 0 {
+			return nil
 		}
 		times, err := timeAllReduce(group, size, iterations)
 		if err != nil {
 			return err
 		}
+		answer := bufio.NewWriter(out)
 		for _, t := range times {
-			fmt.Fprint(out, t.Nanoseconds(), " ")
+			fmt.Fprint(answer, t.Nanoseconds(), " ")
 		}
-		fmt.Fprintln(out)
+		fmt.Fprintln(answer)
+		if err := answer.Flush(); err != nil {
+			return err
+		}
 	}
 	return lines.Err()
 }
