@@ -57,7 +57,7 @@ func (h *hunter) strike(pid int, s stat) {
 // chase looks at whoever was born last, over and over, and strikes one of the attempt: of a chain of forks each of which is gone
 // before a look at all of /proc gets to it, it meets one while it lives.
 func (h *hunter) chase() bool {
-	for range 200 {
+	for range 100 {
 		pid := newestPID()
 		if s, err := readStat(pid); err == nil && pid != h.self && !s.dead() {
 			if carries, _ := h.carries(pid); carries {
@@ -76,10 +76,10 @@ func newestPID() int {
 	return pid
 }
 
-// orphaned reports whether a process group has lost its leader.
+// orphaned reports whether a process group has lost its leader; one that is dead and not waited for is lost too.
 func (h *hunter) orphaned(group int) bool {
-	_, err := readStat(group)
-	return err != nil
+	s, err := readStat(group)
+	return err != nil || s.dead()
 }
 
 // left counts the killed ones that are not dead yet.

@@ -9,12 +9,12 @@ import (
 const EnvAttempt = "NEXUS_ATTEMPT"
 
 // calm is how sure looks in a row that find nothing have to make us. Three do: a process in the middle of execve shows no
-// environment. Twelve do where each time somebody was gone before he could be looked at, as it may have been one of a chain
+// environment. Six do where each time somebody was gone before he could be looked at, as it may have been one of a chain
 // of forks none of which lives for long; a cgroup sees these too.
 const (
 	calm    = 12
 	sure    = 4
-	notSure = 1
+	notSure = 2
 )
 
 // KillAttempt kills every process of an attempt and returns when none is left. Cgroup is [Cgroup.String], empty
