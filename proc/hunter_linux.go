@@ -59,11 +59,17 @@ func (h *hunter) strike(pid int, s stat) {
 func (h *hunter) chase() bool {
 	for range 100 {
 		pid := newestPID()
-		if s, err := readStat(pid); err == nil && pid != h.self && !s.dead() {
-			if carries, _ := h.carries(pid); carries {
-				h.strike(pid, s)
-				return true
-			}
+		s, err := readStat(pid)
+		if err != nil || s.dead() {
+			continue
+		}
+		if carries, _ := h.carries(pid); !carries {
+			continue
+		}
+		// Threads are born with numbers like processes. It is there by now, so if it is one of ours it is seen here.
+		if _, err := os.Stat("/proc/self/task/" + strconv.Itoa(pid)); err != nil {
+			h.strike(pid, s)
+			return true
 		}
 	}
 	return false
@@ -76,10 +82,11 @@ func newestPID() int {
 	return pid
 }
 
-// orphaned reports whether a process group has lost its leader; one that is dead and not waited for is lost too.
+// orphaned reports whether a process group has lost its leader. One that is dead and not waited for may have been an agent's
+// child, with the agent in its group.
 func (h *hunter) orphaned(group int) bool {
-	s, err := readStat(group)
-	return err != nil || s.dead()
+	_, err := readStat(group)
+	return err != nil
 }
 
 // left counts the killed ones that are not dead yet.
