@@ -75,9 +75,9 @@ func (c *cycle) claim(e *entry) bool {
 		f.hopeless = len(c.lifted) + 1
 		return false
 	}
-	cl := claim{entry: e, seats: seats, blockers: blockers, start: c.lastEnd(blockers)}
+	cl := claim{entry: e, seats: seats, blockers: blockers, start: last(blockers, c.end)}
 	if cl.start.IsZero() {
-		cl.likely = c.lastLikelyEnd(blockers)
+		cl.likely = last(blockers, c.likely)
 	}
 	c.first = cmp.Or(c.first, e)
 	c.keep(cl, blockers...)
@@ -119,7 +119,7 @@ func (c *cycle) compareEnds(a, b *entry) int {
 
 // compareBlockers prefers a known date, then the earlier one, then fewer to wait for, then older ones.
 func (c *cycle) compareBlockers(a, b []*entry) int {
-	x, y := c.lastEnd(a), c.lastEnd(b)
+	x, y := last(a, c.end), last(b, c.end)
 	if known := cmp.Compare(bit(x.IsZero()), bit(y.IsZero())); known != 0 {
 		return known
 	}
@@ -147,15 +147,16 @@ func (c *cycle) endOf(j *nexus.Job, start time.Time) time.Time {
 	return time.Time{}
 }
 
-func (c *cycle) lastEnd(entries []*entry) time.Time {
+// last is the last of the dates of some live jobs; zero where one of them is unknown.
+func last(entries []*entry, date func(*entry) time.Time) time.Time {
 	var last time.Time
 	for _, e := range entries {
-		end := c.end(e)
-		if end.IsZero() {
-			return time.Time{}
+		at := date(e)
+		if at.IsZero() {
+			return at
 		}
-		if end.After(last) {
-			last = end
+		if at.After(last) {
+			last = at
 		}
 	}
 	return last
@@ -174,20 +175,11 @@ func (c *cycle) likelyEnd(j *nexus.Job, start time.Time) time.Time {
 	return start.Add(runs)
 }
 
-func (c *cycle) lastLikelyEnd(entries []*entry) time.Time {
-	var last time.Time
-	for _, e := range entries {
-		end := c.likelyEnd(&e.job, e.job.Started)
-		if end.IsZero() {
-			return end
-		}
+// likely is when a live job will have ended nine times in ten, or at the latest where that is known to be earlier.
+func (c *cycle) likely(e *entry) time.Time {
+	end := c.likelyEnd(&e.job, e.job.Started)
+	if !end.IsZero() {
 		c.wakeAt(end)
-		if known := c.end(e); !known.IsZero() && known.Before(end) {
-			end = known
-		}
-		if end.After(last) {
-			last = end
-		}
 	}
-	return last
+	return earlier(end, c.end(e))
 }

@@ -49,7 +49,8 @@ func (c *cycle) foresee(a *ahead, i int, before nexus.Reason) *nexus.Estimate {
 	if before.Code.InLine() || !e.told.Code.InLine() || !c.outlook.Taught() { // nothing is foreseen of nothing
 		return nil
 	}
-	there := a.of(e.told, c.readyGPUs())
+	_, ready := c.countGPUs()
+	there := a.of(e.told, ready)
 	there.Head = c.headFor(a, i)
 	start := c.outlook.Start(&e.job, there, c.at)
 	return &start
@@ -89,15 +90,17 @@ func (c *cycle) headFor(a *ahead, i int) time.Duration {
 	return waited
 }
 
-// readyGPUs is how many GPUs nodes have that take jobs.
-func (p *Planner) readyGPUs() int {
-	if p.readyAt != p.facts {
-		p.ready, p.readyAt = 0, p.facts
+// countGPUs is how many GPUs the fleet has, and how many of them are of nodes that take jobs.
+func (p *Planner) countGPUs() (all, ready int) {
+	if p.gpusAt != p.facts {
+		p.gpus, p.ready, p.gpusAt = 0, 0, p.facts
 		for _, name := range p.now.Names() {
-			if n := p.now.Node(name); n.State == nexus.Ready {
+			n := p.now.Node(name)
+			p.gpus += len(n.GPUs)
+			if n.State == nexus.Ready {
 				p.ready += len(n.GPUs)
 			}
 		}
 	}
-	return p.ready
+	return p.gpus, p.ready
 }

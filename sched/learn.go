@@ -44,13 +44,8 @@ func (p *Planner) settle() {
 	if p.policy.Rank != policy.ByDue || !p.outlook.Taught() {
 		return
 	}
-	if p.gpusAt != p.facts {
-		p.gpus, p.gpusAt = 0, p.facts
-		for _, name := range p.now.Names() {
-			p.gpus += len(p.now.Node(name).GPUs)
-		}
-	}
-	if suits := policy.PatienceFor(p.backlog, p.gpus); suits != p.outlook.Patience {
+	all, _ := p.countGPUs()
+	if suits := policy.PatienceFor(p.backlog, all); suits != p.outlook.Patience {
 		p.outlook.Patience = suits
 		p.rekey()
 	}

@@ -51,9 +51,8 @@ type Planner struct {
 	outlook *policy.Outlook // of the history
 	backlog int64           // GPU-seconds that those who wait are expected to take
 	gpus    int             // of the fleet, when its facts were gpusAt
+	ready   int             // of these, those of Ready nodes
 	gpusAt  uint64
-	ready   int // of the fleet's GPUs, those of Ready nodes, when its facts were readyAt
-	readyAt uint64
 
 	standings standings // where the policy ranks anew
 

@@ -55,8 +55,7 @@ func (c *cycle) ripen(e *entry, room roomFor) bool {
 		return false
 	}
 	e.ahead = len(c.claims)
-	gone = slices.DeleteFunc(gone, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
-	c.keep(claim{entry: e, seats: seats, start: at}, slices.Concat(gone, victims)...)
+	c.keep(claim{entry: e, seats: seats, start: at}, slices.Concat(concerned(gone, own, seats), victims)...)
 	return true
 }
 

@@ -14,13 +14,10 @@ func (c *cycle) shrink(e *entry) bool {
 		return false
 	}
 	key := hungry{e.as, e.job.Spec.Priority, e.queue}
-	own := c.stopping[e.job.ID]
-	if c.bars.calm[e.job.ID] || c.firm[key] && own == nil {
+	if c.bars.calm[e.job.ID] || c.firm[key] && c.stopping[e.job.ID] == nil {
 		return false
 	}
-	soon := slices.DeleteFunc(slices.Concat(own, c.stopping[""]), func(v *entry) bool {
-		return c.later.Held(v.job.ID) == nil
-	})
+	soon, own := c.leavingFor(e)
 	seats, smaller := c.squeeze(e, soon)
 	if seats == nil {
 		if c.firm == nil {
@@ -37,8 +34,7 @@ func (c *cycle) shrink(e *entry) bool {
 		own = append(own, v.entry)
 	}
 	c.reasons[e] = nexus.Reason{Code: nexus.WaitPreempt, Job: sortedByID(slices.Clone(own))[0].job.ID}
-	leave = slices.DeleteFunc(leave, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
-	c.keep(claim{entry: e, seats: seats, preempts: true}, leave...)
+	c.keep(claim{entry: e, seats: seats, preempts: true}, concerned(leave, own, seats)...)
 	return true
 }
 

@@ -34,11 +34,15 @@ func (c *cycle) leavingFor(e *entry) (soon, own []*entry) {
 	}), own
 }
 
-// evict asks victims for their seats and keeps these for the job. Of who is stopping anyhow, those that it does not meet
-// concern it only if they stop for it.
+// evict asks victims for their seats and keeps these for the job.
 func (c *cycle) evict(e *entry, seats []nexus.Seat, victims, soon, own []*entry) {
-	soon = slices.DeleteFunc(soon, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
-	c.ask(e, seats, victims, soon, own)
+	c.ask(e, seats, victims, concerned(soon, own, seats), own)
+}
+
+// concerned leaves of those who go, in place, whom a job waits for that is to have seats: its own, and those on whose nodes these
+// are.
+func concerned(leave, own []*entry, seats []nexus.Seat) []*entry {
+	return slices.DeleteFunc(leave, func(v *entry) bool { return !slices.Contains(own, v) && !meet(v.job.Placement.Seats, seats) })
 }
 
 // ask asks victims for their seats, takes back those who were only just placed, and keeps the seats for the job: it waits
