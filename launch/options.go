@@ -64,7 +64,7 @@ type AgentOptions struct {
 }
 
 // failureGrace is how long the survivors of a failed round get from TERM to KILL.
-const failureGrace = 2 * time.Second
+const failureGrace = elastic.SurvivorGrace
 
 // defaultGrace is what a stop gets where nobody says.
 const defaultGrace = 30 * time.Second

@@ -280,11 +280,7 @@ func (m *Meeting) commit() {
 	}
 	if going {
 		m.base = r
-		for _, id := range m.Peers() {
-			if r.Rank(id) < 0 { // who waits should know whom to ask
-				m.send(id, m.status())
-			}
-		}
+		m.tellWaiting(r)
 		m.finish(Outcome{Report: Report{Rank: -1}, Left: true})
 		return
 	}
@@ -293,8 +289,13 @@ func (m *Meeting) commit() {
 	l.offer, l.pending, l.judged, l.stop, l.lost, l.failures, l.why, l.callEnds, l.gather = nil, nil, false, StopNone, nil, nil, "", 0, 0
 	l.began = m.now
 	m.begin(r, l.store)
+	m.tellWaiting(r)
+}
+
+// tellWaiting tells those who wait of a round that they are not in, so that they know of it and whom to ask.
+func (m *Meeting) tellWaiting(r *Record) {
 	for _, id := range m.Peers() {
-		if r.Rank(id) < 0 { // who waits should know of it
+		if r.Rank(id) < 0 {
 			m.send(id, m.status())
 		}
 	}

@@ -95,11 +95,7 @@ func (m *Meeting) tryClaim() {
 	if c == nil || c.term.N > 0 {
 		return
 	}
-	linked := func(id string) bool {
-		_, ok := m.peers[id]
-		return ok || id == m.self.ID
-	}
-	if !m.enough(c.base, c.pending, linked) {
+	if !m.enough(c.base, c.pending, m.linked) {
 		return
 	}
 	c.term = Term{N: m.promised.N + 1, By: m.self.ID}
@@ -167,10 +163,7 @@ func (m *Meeting) answered(from string, msg Message) {
 // count takes the lead where the votes are enough. What the voters know is from now on our own knowledge.
 func (m *Meeting) count() {
 	c := m.claim
-	voted := func(id string) bool {
-		_, linked := m.peers[id]
-		return c.votes[id] && (linked || id == m.self.ID)
-	}
+	voted := func(id string) bool { return c.votes[id] && m.linked(id) }
 	if newer(c.base, m.base) {
 		m.base = c.base
 	}

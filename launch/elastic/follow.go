@@ -178,7 +178,7 @@ func (m *Meeting) closed(number int, r Report) {
 	if number != m.running {
 		return
 	}
-	m.running, m.report, m.ended = -1, &r, m.now
+	m.running, m.report = -1, &r
 	switch m.role {
 	case Following:
 		m.send(m.leader, Message{Kind: Ended, Number: number, Running: -1, Report: &r})

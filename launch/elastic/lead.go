@@ -315,10 +315,7 @@ func (m *Meeting) leadOn() {
 
 // voting reports whether votes for a raised term are still to come from linked agents.
 func (m *Meeting) voting() bool {
-	return m.enough(m.base, m.lead.pending, func(id string) bool {
-		_, linked := m.peers[id]
-		return linked || id == m.self.ID || m.lead.left[id]
-	})
+	return m.enough(m.base, m.lead.pending, func(id string) bool { return m.linked(id) || m.lead.left[id] })
 }
 
 // allEnded reports whether no worker of the round lives on any node that is left.

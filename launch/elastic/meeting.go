@@ -55,7 +55,6 @@ type Meeting struct {
 
 	running int     // the round whose workers live here; -1: none
 	report  *Report // how the workers of base ended here
-	ended   time.Duration
 	stopped Stop
 	leaving bool
 	hosts   bool // newcomers come here
@@ -242,6 +241,12 @@ func (m *Meeting) send(to string, msg Message) {
 	if _, linked := m.peers[to]; linked {
 		m.do(Send{To: to, Message: msg})
 	}
+}
+
+// linked reports whether an agent can be spoken to; we ourselves can.
+func (m *Meeting) linked(id string) bool {
+	_, is := m.peers[id]
+	return is || id == m.self.ID
 }
 
 // toAll sends to every linked agent.

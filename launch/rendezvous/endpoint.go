@@ -123,7 +123,6 @@ func (m *Meeting) hold(l net.Listener, host string) {
 
 // unmet says once what is in the way, and gives up where nothing was ever found.
 func (m *Meeting) unmet(err error) {
-	m.trouble = err
 	var no *refusal
 	switch waited := m.clock.Mono() - m.began; {
 	case errors.As(err, &no) && !m.met:

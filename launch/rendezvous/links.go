@@ -198,7 +198,7 @@ func (m *Meeting) linked(l *link, a elastic.Agent) {
 	}
 	l.conn.SetDeadline(time.Time{})
 	patience(l.conn, m.opts.Timing.Silence)
-	m.links[a.ID], m.agents[a.ID], m.met = l, a, true
+	m.links[a.ID], m.met = l, true
 	m.meetAt(hostOf(l.conn.LocalAddr()))
 	m.over.Add(2)
 	go func() {

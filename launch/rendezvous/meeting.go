@@ -79,7 +79,6 @@ type Meeting struct {
 	core      *elastic.Meeting
 	self      elastic.Agent
 	links     map[string]*link
-	agents    map[string]elastic.Agent // those that were ever linked
 	dialling  map[string]bool
 	queue     []elastic.Output
 	listeners []net.Listener
@@ -89,7 +88,6 @@ type Meeting struct {
 	began     time.Duration
 	met       bool // we were linked, or held the endpoint, at least once
 	atEnd     string
-	trouble   error
 	told      bool
 	finished  bool
 	remarks   int // lines on strangers lately
@@ -116,7 +114,7 @@ func Join(opts Options) (*Meeting, error) {
 	m := &Meeting{
 		opts: opts, secret: newSecret(opts.ID, opts.Token), clock: opts.Clock.OrSystem(), log: opts.Logger.With("component", "rendezvous"),
 		calls: make(chan func(), 256), events: make(chan elastic.Output),
-		links: map[string]*link{}, agents: map[string]elastic.Agent{}, dialling: map[string]bool{},
+		links: map[string]*link{}, dialling: map[string]bool{},
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.quit = m.ctx.Done()
