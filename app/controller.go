@@ -1,14 +1,11 @@
 package app
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"ainexus.io/cluster/kube"
 	"ainexus.io/engine"
-	"ainexus.io/nexus"
 	"ainexus.io/sched/policy"
 )
 
@@ -26,8 +23,6 @@ type ControllerOptions struct {
 	LauncherImage string
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
-	// Unschedulable is how long a pod may find no node before its attempt goes back in line. Default: 5 s.
-	Unschedulable time.Duration
 	// Observers are told of each cycle. Default: nobody.
 	Observers []engine.Observer
 	// Logger gets what an operator would act on. Default: nothing.
@@ -49,7 +44,7 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	}
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
-		Backoff: opts.Backoff, Unschedulable: opts.Unschedulable, Log: opts.Logger,
+		Backoff: opts.Backoff, Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -76,14 +71,9 @@ func (c *Controller) Stop() error {
 	c.life.stop.Do(func() {
 		c.life.cancel()
 		c.life.running.Wait()
-		c.life.err = errors.Join(c.place.Stop())
+		c.life.err = c.place.Stop()
 		close(c.life.done)
 	})
 	<-c.life.done
 	return c.life.err
-}
-
-// Why answers why a job waits, by the uid of its NexusJob. Errors are [nexus.Error].
-func (c *Controller) Why(ctx context.Context, id string) (nexus.Why, error) {
-	return c.engine.Why(ctx, id)
 }

@@ -35,10 +35,7 @@ const (
 )
 
 func ownerOf(o *v1alpha1.NexusJob) []metav1.OwnerReference {
-	yes := true
-	return []metav1.OwnerReference{{
-		APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob", Name: o.Name, UID: o.UID, Controller: &yes, BlockOwnerDeletion: &yes,
-	}}
+	return []metav1.OwnerReference{*metav1.NewControllerRef(o, v1alpha1.GroupVersion().WithKind("NexusJob"))}
 }
 
 func labelsOf(o *v1alpha1.NexusJob, number int) map[string]string {

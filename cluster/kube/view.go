@@ -23,8 +23,8 @@ type view struct {
 	hosted  map[string]map[string]*pod      // by node, of pods that are not over
 	seated  map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
 	members map[attempt]map[string]*pod
-	left    map[attempt][]*ending // of pods that are gone
-	nodes   map[string]nexus.Node // as if empty
+	left    map[string]map[int][]*ending // of pods that are gone, by job and attempt
+	nodes   map[string]nexus.Node        // as if empty
 	queues  map[string]nexus.Queue
 	shown   map[string]nexus.Node // as last told
 
@@ -55,7 +55,7 @@ type record struct {
 func newView() *view {
 	return &view{
 		jobs: map[string]*record{}, batch: map[string]map[int]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
-		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[attempt][]*ending{}, nodes: map[string]nexus.Node{},
+		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[string]map[int][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
 	}
@@ -86,11 +86,7 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	v.dirtyJobs[id] = true
 	v.seat(id, r, true)
 	if r.job.Phase.Over() || r.job.Phase == nexus.Pending {
-		for a := range v.left {
-			if a.job == id {
-				delete(v.left, a)
-			}
-		}
+		delete(v.left, id)
 	}
 	v.ring()
 }
@@ -105,6 +101,7 @@ func (v *view) dropJob(o metav1.Object) {
 		return
 	}
 	delete(v.jobs, id)
+	delete(v.left, id)
 	v.dirtyJobs[id] = true
 	v.seat(id, r, false)
 	v.ring()
@@ -173,8 +170,11 @@ func (v *view) setPod(namespace, name string, p *pod) {
 			if len(v.members[a]) == 0 {
 				delete(v.members, a)
 			}
-			if p == nil && before.end != nil && v.jobs[before.job] != nil {
-				v.left[a] = append(v.left[a], before.end)
+			if r := v.jobs[a.job]; p == nil && before.end != nil && r != nil && !r.job.Phase.Over() {
+				if v.left[a.job] == nil {
+					v.left[a.job] = map[int][]*ending{}
+				}
+				v.left[a.job][a.number] = append(v.left[a.job][a.number], before.end)
 			}
 		}
 	}
@@ -315,7 +315,7 @@ func (v *view) look(id string) (standing, bool) {
 	for _, key := range slices.Sorted(maps.Keys(v.members[a])) {
 		s.pods = append(s.pods, v.members[a][key])
 	}
-	s.left = v.left[a]
+	s.left = v.left[id][r.job.Attempt]
 	return s, true
 }
 

@@ -48,15 +48,9 @@ func (p *Plane) Agents(t testing.TB, namespace string) *Agents {
 	a := &Agents{plane: p, t: t, namespace: namespace, stir: make(chan struct{}, 1), scripts: map[string]Script{}, gates: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	list := cache.NewFilteredListWatchFromClient(p.core, "pods", namespace, func(o *metav1.ListOptions) { o.LabelSelector = labelJob })
-	wake := func() {
-		select {
-		case a.stir <- struct{}{}:
-		default:
-		}
-	}
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: list, ObjectType: &corev1.Pod{},
-		Handler: cache.ResourceEventHandlerFuncs{AddFunc: func(any) { wake() }, UpdateFunc: func(_, _ any) { wake() }},
+		Handler: cache.ResourceEventHandlerFuncs{AddFunc: func(any) { a.wake() }, UpdateFunc: func(_, _ any) { a.wake() }},
 	})
 	a.store = store
 	var playing sync.WaitGroup
@@ -107,7 +101,8 @@ func (a *Agents) play(ctx context.Context) {
 	living := map[string]string{} // attempt by job
 	for _, o := range a.store.List() {
 		pod := o.(*corev1.Pod)
-		if job, attempt := pod.Labels[labelJob], pod.Labels[labelAttempt]; pod.Spec.NodeName != "" && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+		over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if job, attempt := pod.Labels[labelJob], pod.Labels[labelAttempt]; pod.Spec.NodeName != "" && !over {
 			if other := living[job]; other != "" && other != attempt {
 				a.t.Errorf("attempts %s and %s of %s live at a time", other, attempt, pod.Labels[labelName])
 			}
@@ -117,7 +112,6 @@ func (a *Agents) play(ctx context.Context) {
 		s, known := a.scripts[pod.Labels[labelName]]
 		open := s.Until == "" || a.gates[s.Until]
 		a.mu.Unlock()
-		over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 		var err error
 		switch {
 		case pod.DeletionTimestamp != nil && over:
