@@ -32,8 +32,8 @@ func Verify(ctx context.Context, m nexus.Manifest, dir string) error {
 	return compare(m, dir, func(path string) (int64, string, error) { return digest(ctx, path) })
 }
 
-// Look compares only what is known without reading: that the files are there, and how long they are.
-func Look(m nexus.Manifest, dir string) error {
+// look compares only what is known without reading: that the files are there, and how long they are.
+func look(m nexus.Manifest, dir string) error {
 	return compare(m, dir, func(path string) (int64, string, error) {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -117,7 +117,7 @@ func read(ctx context.Context, path string, quick bool) (nexus.Saved, error) {
 		for _, file := range m.Files {
 			one.Size += file.Size
 		}
-		if err = Look(m, filepath.Dir(path)); err == nil && !quick {
+		if err = look(m, filepath.Dir(path)); err == nil && !quick {
 			err = Verify(ctx, m, filepath.Dir(path))
 			one.Compared = true
 		}

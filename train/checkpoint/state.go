@@ -76,10 +76,9 @@ func (s State) Encode(w io.Writer) error {
 	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	buf := make([]byte, 0, pieceSize)
 	for _, list := range [][]Tensor{s.Params, s.Optimizer} {
 		for _, tensor := range list {
-			if err := writeFloats(w, tensor.Data, buf); err != nil {
+			if err := writeFloats(w, tensor.Data); err != nil {
 				return err
 			}
 		}
@@ -98,11 +97,12 @@ func shapes(list []Tensor) []shape {
 // pieceSize is how many bytes are converted at a time.
 const pieceSize = 256 << 10
 
-func writeFloats(w io.Writer, data []float32, buf []byte) error {
+func writeFloats(w io.Writer, data []float32) error {
 	if littleEndian() {
 		_, err := w.Write(bytesOf(data))
 		return err
 	}
+	buf := make([]byte, 0, pieceSize)
 	for len(data) > 0 {
 		n := min(len(data), pieceSize/4)
 		buf = buf[:4*n]

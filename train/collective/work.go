@@ -37,7 +37,6 @@ type pending struct {
 
 // run does one collective.
 func (l *local) run(w work) error {
-	l.work = w
 	w.flat = w.kind != kindAllReduce || len(w.buf)*(len(l.ranks)-1) <= flatLimit
 	w.tree = len(w.buf) <= treeLimit
 	w.share = l.slot / len(l.ranks) &^ 63
