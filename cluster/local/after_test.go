@@ -30,21 +30,6 @@ func put(t *testing.T, p *Place, s api.Submission) nexus.Job {
 func on(job string) nexus.After     { return nexus.After{Job: job, On: nexus.AwaitSuccess} }
 func either(job string) nexus.After { return nexus.After{Job: job, On: nexus.AwaitAny} }
 
-// released waits until nobody holds the state: a child that another test forks at this moment has its lock for an instant.
-func released(t *testing.T, opts Options) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		lock, err := takeState(opts.State)
-		if err == nil {
-			lock.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-}
-
 // A chain waits link by link, over a restart of the daemon too, and names what it waits for.
 func TestAChainOfJobs(t *testing.T) {
 	t.Parallel()
@@ -63,7 +48,6 @@ func TestAChainOfJobs(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	released(t, opts)
 	p = start(t, opts)
 	v := awaitPhase(t, p, third.ID, nexus.Succeeded)
 	a, b := awaitPhase(t, p, first.ID, nexus.Succeeded), awaitPhase(t, p, second.ID, nexus.Succeeded)
