@@ -36,13 +36,14 @@ type agent struct {
 	storeLimits    c10d.Limits // of the store
 	screen         screen
 
-	keeper  []string
-	secrets map[string]string
-	clock   proc.Clock
-	backoff elastic.Backoff
-	logSize int64
-	grace   time.Duration // from a stop to the kill
-	log     *slog.Logger
+	keeper    []string
+	secrets   map[string]string
+	clock     proc.Clock
+	backoff   elastic.Backoff
+	logSize   int64
+	grace     time.Duration // from a stop to the kill
+	signalled nexus.Cause   // what a signal that stops a bare launch means
+	log       *slog.Logger
 
 	began    time.Duration // Mono
 	env      map[string]string
