@@ -21,6 +21,12 @@ fi
 # there is no dpkg, it looks for the programs instead.
 missing() {
 	for package in "$@"; do
+		case $package in # another's, as Docker's, will do: Debian's would take its place
+		containerd | runc)
+			command -v "$package" >/dev/null || echo "$package"
+			continue
+			;;
+		esac
 		if command -v dpkg-query >/dev/null; then
 			dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
 			continue
@@ -29,7 +35,6 @@ missing() {
 		gcc) command -v gcc >/dev/null || echo gcc ;;
 		openmpi-bin) command -v mpirun >/dev/null || echo openmpi-bin ;;
 		libopenmpi-dev) command -v mpicc >/dev/null || echo libopenmpi-dev ;;
-		containerd | runc) command -v "$package" >/dev/null || echo "$package" ;;
 		containernetworking-plugins) [ -x /usr/lib/cni/bridge ] || echo "$package" ;;
 		busybox-static) command -v busybox >/dev/null || echo "$package" ;;
 		iproute2) command -v ip >/dev/null || echo iproute2 ;;

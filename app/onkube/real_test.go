@@ -33,7 +33,7 @@ func TestRealPods(t *testing.T) {
 	began := time.Now()
 	plane := kubetest.Start(t)
 	launcher := nodetest.Image{Name: launcherImage, Files: map[string]string{"/nexus": world.Path("nexus")}}
-	training := nodetest.Image{Name: trainingImage, Files: map[string]string{"/bin/busybox": "/bin/busybox", "/mnist/mnist": world.Path("mnist")},
+	training := nodetest.Image{Name: trainingImage, Files: map[string]string{"/bin/busybox": world.Busybox(), "/mnist/mnist": world.Path("mnist")},
 		Links: map[string]string{"/bin/sh": "busybox", "/bin/cat": "busybox"}}
 	files, err := os.ReadDir(world.Path("digits"))
 	if err != nil {

@@ -11,10 +11,7 @@ import (
 	"ainexus.io/cluster/kube/kubetest"
 )
 
-const (
-	pluginDir  = "/usr/lib/cni"
-	pauseImage = "localhost/pause:1"
-)
+const pauseImage = "localhost/pause:1"
 
 // Start starts a node, which is Ready when it returns and holds the images. It ends with t.
 func (w *World) Start(t testing.TB, plane *kubetest.Plane, name string, images ...Image) {
@@ -89,8 +86,8 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = %q
     conf_dir = %q
-`, filepath.Join(n.dir, "containerd"), filepath.Join("/run", n.name), n.socket(), pauseImage, pluginDir, filepath.Join(n.dir, "cni")))
-	n.plane.Run(n.name+"-containerd", "/usr/bin/containerd", "--config", config)
+`, filepath.Join(n.dir, "containerd"), filepath.Join("/run", n.name), n.socket(), pauseImage, n.world.tools.plugins, filepath.Join(n.dir, "cni")))
+	n.plane.Run(n.name+"-containerd", n.world.tools.containerd, "--config", config)
 	n.plane.Until("containerd of "+n.name, func() error {
 		if out, err := n.ctr("version"); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
@@ -100,7 +97,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 }
 
 func (n *node) ctr(args ...string) (string, error) {
-	out, err := exec.Command("/usr/bin/ctr", append([]string{"--address", n.socket(), "--namespace", "k8s.io"}, args...)...).CombinedOutput()
+	out, err := exec.Command(n.world.tools.ctr, append([]string{"--address", n.socket(), "--namespace", "k8s.io"}, args...)...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 

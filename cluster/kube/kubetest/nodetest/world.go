@@ -8,11 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ainexus.io/cluster/kube/kubetest"
 )
 
 // World is where nodes live: namespaces and control groups of a test's own.
 type World struct {
 	t     testing.TB
+	tools tools
 	dir   string // for everything
 	name  string // of its control groups
 	nodes int
@@ -32,12 +35,31 @@ const envWorld = "KUBETEST_WORLD"
 // namePrefix begins the names of directories and control groups; the process id of the test follows.
 const namePrefix = "nexus-kubelet-"
 
-// programs are what nodes need beside the kubelet, by Debian's package.
-func programs() map[string]string {
-	return map[string]string{
-		"/usr/bin/containerd": "containerd", "/usr/sbin/runc": "runc", pluginDir + "/bridge": "containernetworking-plugins", "/bin/busybox": "busybox-static",
-		"/usr/bin/ip": "iproute2",
+// tools are the programs that nodes need beside the kubelet.
+type tools struct{ containerd, ctr, busybox, plugins string }
+
+// findTools finds them, or says which Debian package has what is missing.
+func findTools() (t tools, missing string) {
+	for _, p := range []struct {
+		name, in string
+		path     *string
+	}{
+		{"containerd", "containerd", &t.containerd}, {"ctr", "containerd", &t.ctr}, {"runc", "runc", new(string)},
+		{"busybox", "busybox-static", &t.busybox}, {"ip", "iproute2", new(string)},
+	} {
+		path, err := exec.LookPath(p.name)
+		if err != nil {
+			return t, fmt.Sprintf("there is no %s; Debian's package is %s (scripts/setup.sh)", p.name, p.in)
+		}
+		*p.path = path
 	}
+	for _, dir := range []string{"/usr/lib/cni", "/opt/cni/bin"} {
+		if _, err := os.Stat(filepath.Join(dir, "bridge")); err == nil {
+			t.plugins = dir
+			return t, ""
+		}
+	}
+	return t, "there is no CNI plugin bridge; Debian's package is containernetworking-plugins (scripts/setup.sh)"
 }
 
 // Enter runs the test again inside a new world and returns nil when that has ended; inside it returns the world. Outside,
@@ -45,8 +67,9 @@ func programs() map[string]string {
 // real kubelet the test is skipped.
 func Enter(t *testing.T, prepare func(t *testing.T, w *World)) *World {
 	t.Helper()
+	tools, missing := findTools()
 	if dir := os.Getenv(envWorld); dir != "" {
-		w := &World{t: t, dir: dir, name: filepath.Base(dir)}
+		w := &World{t: t, tools: tools, dir: dir, name: filepath.Base(dir)}
 		if err := w.furnish(); err != nil {
 			t.Fatalf("furnishing a world for nodes: %v", err)
 		}
@@ -55,18 +78,18 @@ func Enter(t *testing.T, prepare func(t *testing.T, w *World)) *World {
 	if why := impossible(); why != "" {
 		t.Skip("NOT RUN: real kubelet: " + why)
 	}
-	for file, name := range programs() {
-		if _, err := os.Stat(file); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing: install %s (scripts/setup.sh)", file, name)
-		}
-		t.Skipf("NOT RUN: real kubelet: %s is missing: install %s (scripts/setup.sh)", file, name)
+	if missing != "" && os.Getenv("CI") == "true" {
+		t.Fatal(missing)
+	}
+	if missing != "" {
+		t.Skip("NOT RUN: real kubelet: " + missing)
+	}
+	for _, program := range []string{"kubelet", "kube-apiserver"} { // no world is needed to find that they were not built
+		kubetest.Program(t, program)
 	}
 	sweep(t)
 	name := namePrefix + strconv.Itoa(os.Getpid())
-	w := &World{t: t, dir: filepath.Join(os.TempDir(), name), name: name}
+	w := &World{t: t, tools: tools, dir: filepath.Join(os.TempDir(), name), name: name}
 	if err := os.Mkdir(w.dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +109,9 @@ func Enter(t *testing.T, prepare func(t *testing.T, w *World)) *World {
 	}
 	return nil
 }
+
+// Busybox is the path of a static program that is a shell and all that one calls, for images.
+func (w *World) Busybox() string { return w.tools.busybox }
 
 // Path is where a file of that name lies in the world's directory.
 func (w *World) Path(name string) string { return filepath.Join(w.dir, name) }
