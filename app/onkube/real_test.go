@@ -51,6 +51,7 @@ func TestRealPods(t *testing.T) {
 	c.controller = startController(t, plane, app.ControllerOptions{LauncherImage: launcherImage, Image: trainingImage}, c.watched)
 
 	c.trainsAlone(t)
+	c.failsAndIsTakenAway(t)
 	c.yieldsAndGoesOn(t, world)
 }
 
@@ -77,6 +78,49 @@ spec:
 	}
 	if o.Status.Attempt != 1 || o.Status.RestartsUsed != 0 {
 		t.Errorf("it took %+v", o.Status)
+	}
+}
+
+// failsAndIsTakenAway is a job whose first attempt fails, which is charged, and whose second loses its pod, which is not.
+func (c cluster) failsAndIsTakenAway(t *testing.T) {
+	c.document(`
+apiVersion: ainexus.io/v1alpha1
+kind: NexusJob
+metadata: {name: fragile}
+spec:
+  resources: {cpu: 1, memory: 256MiB, shm: 64MiB}
+  restart: {max: 1, "on": [exit, node]}
+  env: {PRICE: "$(HOME) is 5 $"}
+  run: |
+    case $NEXUS_ATTEMPT in
+    */1)
+      echo "this goes wrong" >&2
+      exit 3 ;;
+    */2)
+      echo "attempt 2 is up"
+      while :; do busybox sleep 1; done ;;
+    esac
+    echo "user $(busybox id -u):$(busybox id -g) in $HOME, $PRICE, shm $(busybox df -m /dev/shm | busybox awk 'NR == 2 {print $2}') MiB"
+    echo yes >/tmp/written
+`)
+	c.says("fragile", 2, "attempt 2 is up")
+	o := c.phase("fragile", nexus.Running)
+	if r := o.Status.Result; o.Status.RestartsUsed != 1 || r == nil || r.Cause != nexus.CauseExit || r.Exit != 3 || r.Message != "rank 0 exited with code 3" {
+		t.Errorf("its first attempt ended as %+v, of %+v", r, o.Status)
+	}
+	pod := "--selector=ainexus.io/job=fragile,ainexus.io/attempt=2"
+	name := c.plane.Kubectl("get", "pods", "--namespace=team", pod, "-o", "name")
+	if out := c.plane.Kubectl("exec", "--namespace=team", strings.TrimSpace(name), "--", "/opt/nexus/nexus", "version"); !strings.Contains(out, "nexus") {
+		t.Errorf("the program in the pod says %q", out)
+	}
+	c.plane.Kubectl("delete", "pod", "--namespace=team", pod, "--wait=false")
+	o = c.phase("fragile", nexus.Succeeded)
+	if o.Status.Attempt != 3 || o.Status.RestartsUsed != 1 {
+		t.Errorf("it ended as %+v", o.Status)
+	}
+	log := c.log("fragile", 3, 0)
+	if want := "user 1000:1000 in /tmp, $(HOME) is 5 $, shm 64 MiB\n"; !strings.Contains(log, want) {
+		t.Errorf("no %q in its log:\n%s", want, log)
 	}
 }
 
@@ -173,19 +217,27 @@ const stepsPerEpoch = 10
 // log is what a pod of a job's attempt has written.
 func (c cluster) log(job string, attempt, index int) string {
 	c.t.Helper()
-	return c.plane.Kubectl("logs", "--namespace="+c.space, "--container=main", "--tail=-1", "--selector="+
-		fmt.Sprintf("ainexus.io/job=%s,ainexus.io/attempt=%d,batch.kubernetes.io/job-completion-index=%d", job, attempt, index))
+	return c.plane.Kubectl(c.logs(job, attempt, index)...)
+}
+
+func (c cluster) logs(job string, attempt, index int) []string {
+	return []string{"logs", "--namespace=" + c.space, "--container=main", "--tail=-1",
+		fmt.Sprintf("--selector=ainexus.io/job=%s,ainexus.io/attempt=%d,batch.kubernetes.io/job-completion-index=%d", job, attempt, index)}
 }
 
 // says waits until the first pod of an attempt has written something.
 func (c cluster) says(job string, attempt int, what string) {
 	c.t.Helper()
-	c.plane.Until(fmt.Sprintf("%q of attempt %d of %s", what, attempt, job), func() error {
-		if log := c.log(job, attempt, 0); !strings.Contains(log, what) {
-			return fmt.Errorf("it has said\n%s", log)
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		log, err := c.plane.TryKubectl("", c.logs(job, attempt, 0)...) // it may not be there yet
+		if err == nil && strings.Contains(log, what) {
+			return
 		}
-		return nil
-	})
+		if time.Now().After(end) {
+			o, _ := c.get(job)
+			c.t.Fatalf("attempt %d of %s never says %q: %v\n%s\n%+v", attempt, job, what, err, log, o.Status)
+		}
+	}
 }
 
 // buildImages compiles what the images hold, and copies the digits.
