@@ -30,6 +30,7 @@ type agent struct {
 	meet           Meet
 	role, runID    string
 	logDir         string
+	kept           string // directory for the logs of an ordered launch, which outlives its pod; empty: none
 	redirects, tee Std
 	shown          []int // local ranks; nil: all
 	binding        Binding

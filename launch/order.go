@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"unicode/utf8"
 
 	"ainexus.io/nexus"
@@ -44,6 +46,9 @@ func (a *agent) ordered(o Options) {
 	if order.Seat.CPU == 0 {
 		order.Seat.CPU = a.order.Seat.CPU
 	}
+	if c := order.Spec.Checkpoint; c != nil {
+		a.kept = filepath.Join(below(order.Workdir, c.Path), "logs", order.Job, strconv.Itoa(order.Attempt))
+	}
 	order.Spec.Env = nil // whoever started us has resolved it
 	a.order = order
 	if o.Grace == 0 {
@@ -52,6 +57,9 @@ func (a *agent) ordered(o Options) {
 	// The node takes the pod away, for a reason that only the place knows: a preemption, a cancellation, a drain.
 	a.signalled = nexus.CauseNode
 }
+
+// keptSize is when a kept log is full, in bytes; one full one is kept beside it. Checkpoints need the room.
+const keptSize = 16 << 20
 
 // maxResult is what a kubelet keeps of a termination message, in bytes.
 const maxResult = 4096

@@ -52,7 +52,13 @@ func TestAnOrderMakesALaunchAnAttempt(t *testing.T) {
 	o.Spec.Setup = nexus.Command{Shell: `echo "$NEXUS_ATTEMPT" >setup`}
 	o.Spec.Checkpoint = &nexus.CheckpointSpec{Path: "kept", Grace: nexus.Duration(time.Minute)}
 	o.Spec.Env = map[string]nexus.EnvValue{"SECRET": {From: "secret:a/b"}} // the kubelet's to resolve
+	o.Spec.Run.Shell = "echo out; echo err >&2; " + o.Spec.Run.Shell
 	result := launchOrdered(t, o, nil, io.Discard)
+	for rank := range 2 { // the pod's own log goes with the pod
+		if got := content(t, o.Workdir, "kept", "logs", o.Job, "4", fmt.Sprint(rank, ".log")); got != "out\nerr\n" {
+			t.Errorf("kept of rank %d: %q", rank, got)
+		}
+	}
 	if result.OK || result.Attempt != 4 || result.Cause != nexus.CauseExit || result.Rank != 1 || result.Exit != 3 || result.Charged != 0 {
 		t.Errorf("%+v", result)
 	}
@@ -72,6 +78,17 @@ func TestAnOrderMakesALaunchAnAttempt(t *testing.T) {
 		if strings.HasPrefix(line, EnvOrder) || strings.HasPrefix(line, EnvResult) || strings.HasPrefix(line, "SECRET") {
 			t.Errorf("workers see %s", line)
 		}
+	}
+}
+
+func TestLogsThatCannotBeKeptStopNobody(t *testing.T) {
+	t.Parallel()
+	o := order(t, 1, "echo trained")
+	o.Spec.Checkpoint = &nexus.CheckpointSpec{Path: "file"}
+	touch(t, filepath.Join(o.Workdir, "file"))
+	var out strings.Builder
+	if result := launchOrdered(t, o, nil, &out); !result.OK || out.String() != "[rank 0] trained\n" {
+		t.Errorf("%+v\n%s", result, out.String())
 	}
 }
 

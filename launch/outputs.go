@@ -53,6 +53,15 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 		end, err := o.capture(proc.Sink{Log: log, Tail: tail})
 		return end, end, err
 	}
+	if a.kept != "" {
+		log, err := o.log(filepath.Join(a.kept, strconv.Itoa(a.place.first+rank)+".log"), keptSize)
+		if err == nil {
+			end, err := o.capture(proc.Sink{Log: log, Tail: tail, Live: a.screen.out, Prefix: prefix})
+			return end, end, err
+		}
+		a.kept = "" // no reason not to train
+		a.say(fmt.Sprintf("logs are not kept beside the checkpoints: %v", err))
+	}
 	for _, stream := range []struct {
 		bit  int
 		file string

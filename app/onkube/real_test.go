@@ -191,6 +191,9 @@ spec:
 	if err != nil || len(list) == 0 || !list[0].Valid || list[0].Epoch.Attempt != 1 || list[0].WorldSize != 2 {
 		t.Fatalf("what it saved: %+v, %v", list, err)
 	}
+	if gone, err := os.ReadFile(filepath.Join(kept, "ckpt", "logs", o.Metadata.UID, "1", "0.log")); err != nil || !strings.Contains(string(gone), "epoch 1/") {
+		t.Errorf("the log of the attempt whose pods are gone: %q, %v", gone, err)
+	}
 	step := int(list[0].Step)
 	epochs(step/stepsPerEpoch + 2)
 	c.phase("urgent", nexus.Succeeded)
