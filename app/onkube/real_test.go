@@ -187,7 +187,10 @@ spec:
   priority: high
   resources: {cpu: %d, memory: 512MiB}
   workdir: /mnist
-  run: ./mnist -data data -epochs 1 -limit 1280 -checkpoints /tmp/ckpt
+  volumes: [{pvc: kept, path: /kept}]
+  run: |
+    until [ -e /kept/go ]; do busybox sleep 0.2; done
+    ./mnist -data data -epochs 1 -limit 1280 -checkpoints /tmp/ckpt
 `, runtime.NumCPU()))
 	asked := time.Now()
 	o := c.until("long", "preempted", func(o object) bool { return o.Status.Preemptions == 1 })
@@ -204,6 +207,9 @@ spec:
 	}
 	step := int(list[0].Step)
 	epochs(step/stepsPerEpoch + 2)
+	if err := os.WriteFile(filepath.Join(kept, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	c.phase("urgent", nexus.Succeeded)
 	o = c.phase("long", nexus.Succeeded)
 	if o.Status.Attempt != 2 || o.Status.Preemptions != 1 || o.Status.RestartsUsed != 0 {
