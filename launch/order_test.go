@@ -81,6 +81,15 @@ func TestAnOrderMakesALaunchAnAttempt(t *testing.T) {
 	}
 }
 
+func TestAnOrderedLaunchThatMakesNoProgress(t *testing.T) {
+	t.Parallel()
+	o := trainOrder(t, 2, "stuck=1 wait")
+	o.Spec.NoProgress = nexus.Duration(500 * time.Millisecond)
+	if result := launchOrdered(t, o, nil, io.Discard); result.OK || result.Cause != nexus.CauseHang || result.Rank != 1 {
+		t.Errorf("%+v", result)
+	}
+}
+
 func TestLogsThatCannotBeKeptStopNobody(t *testing.T) {
 	t.Parallel()
 	o := order(t, 1, "echo trained")
