@@ -33,7 +33,7 @@ func (p *program) launch(args []string) error {
 	if err != nil {
 		host = "localhost"
 	}
-	inv, err := launch.ParseArgsAt(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
+	inv, err := launch.ParseArgs(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
 	switch {
 	case errors.Is(err, launch.ErrHelp):
 		_, err := fmt.Fprint(p.out, launchHelp)

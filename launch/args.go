@@ -79,15 +79,10 @@ func variable(name string) string {
 	return "PET_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// ParseArgs reads torchrun's command line where nobody has started this launcher who knows more; see [ParseArgsAt].
-func ParseArgs(args []string, getenv func(string) string) (Invocation, error) {
-	return ParseArgsAt(site.Site{}, args, getenv)
-}
-
-// ParseArgsAt reads torchrun's command line: options with dashes or underscores, then the script and its arguments. PET_<OPTION>
+// ParseArgs reads torchrun's command line: options with dashes or underscores, then the script and its arguments. PET_<OPTION>
 // variables, found by getenv, count where an option is not given, and the site where neither is. Errors are [nexus.Error]s,
 // [ErrHelp] or [ErrOtherTells].
-func ParseArgsAt(s site.Site, args []string, getenv func(string) string) (Invocation, error) {
+func ParseArgs(s site.Site, args []string, getenv func(string) string) (Invocation, error) {
 	given, rest, err := splitArgs(args)
 	if err != nil {
 		return Invocation{}, err
@@ -173,9 +168,6 @@ func (i Invocation) assemble(given, said map[string]string, rest []string, geten
 	i.Options.Command = nexus.Command{Argv: argv}
 	if err == nil {
 		err = i.meet(given)
-	}
-	if i.Options.Meet.Endpoint != "" && i.Options.RunID == "" {
-		i.Options.RunID = "none" // as torchrun: all nodes have to say the same, and none does
 	}
 	return i, err
 }
