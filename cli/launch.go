@@ -94,5 +94,8 @@ func (p *program) launch(args []string) error {
 		return nil
 	}
 	fmt.Fprintln(p.err, "error: "+clean(result.Message))
+	for _, line := range causeLines(&result, p.logLine) {
+		fmt.Fprintln(p.err, line)
+	}
 	return &exit{code: max(1, result.Exit)}
 }

@@ -281,7 +281,7 @@ func (a *agent) closeRound(e ending) {
 // result is the attempt's last word.
 func (a *agent) result(e ending, round int) nexus.Result {
 	return nexus.Result{
-		Attempt: a.order.Attempt, OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail,
+		Attempt: a.order.Attempt, OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail, Fault: e.fault,
 		Ended: a.clock.Wall(), Round: round, Charged: a.order.RestartsLeft - a.rounds.RestartsLeft,
 		Ack: e.ack, LostSeconds: e.lost, OutOf: e.outOf,
 	}

@@ -138,6 +138,22 @@ func (a *agent) rankDir(round, rank int) string {
 	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(a.place.first+rank))
 }
 
+// logOf is the file that holds what a worker wrote, its errors rather than the rest; empty: none does.
+func (a *agent) logOf(round, rank int) string {
+	if !a.bare {
+		return a.dir.WorkerLog(round, rank)
+	}
+	for _, stream := range []struct {
+		bit  int
+		file string
+	}{{stderr, "stderr.log"}, {stdout, "stdout.log"}} {
+		if toFile, _ := a.streams(rank, stream.bit); toFile {
+			return filepath.Join(a.rankDir(round, rank), stream.file)
+		}
+	}
+	return ""
+}
+
 // errorFile is where a worker may leave its error.
 func (a *agent) errorFile(round, rank int) string {
 	if a.logDir != "" {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ainexus.io/c10d"
+	"ainexus.io/launch/elastic"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
 )
@@ -28,9 +29,10 @@ type ending struct {
 	ack     *nexus.Ack
 	lost    int64 // seconds of work; -1 unknown
 
-	told         bool // it ended because the meeting said so
-	killed, said bool // a signal ended the worker to blame; it had left a report
-	at           time.Time
+	told  bool             // it ended because the meeting said so
+	fault *nexus.Fault     // where a worker is to blame
+	proof elastic.Evidence // that it is the root cause
+	at    time.Time        // when it failed
 }
 
 // place is what a round gives this node.
@@ -46,6 +48,7 @@ type place struct {
 type round struct {
 	number  int
 	began   time.Duration // Mono
+	beganAt time.Time     // to compare with the workers' ends
 	workers []*proc.Process
 	program program
 	outputs outputs
@@ -65,7 +68,7 @@ type round struct {
 
 // round runs one round from an empty store to the last worker's end.
 func (a *agent) round(ctx context.Context, number int) ending {
-	r := &round{number: number, began: a.clock.Mono(), oomAt: a.oomCount(), hangRank: -1}
+	r := &round{number: number, began: a.clock.Mono(), beganAt: time.Now(), oomAt: a.oomCount(), hangRank: -1}
 	if err := a.openRound(r); err != nil {
 		a.endAll()
 		r.outputs.started()

@@ -1,12 +1,8 @@
 package launch
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"ainexus.io/proc"
 )
@@ -31,57 +27,6 @@ func TestEndingsInWords(t *testing.T) {
 		if got := describe("rank 2", test.exit, test.oom); got != test.want || exitCode(test.exit) != test.code {
 			t.Errorf("%+v: %s, %d", test.exit, got, exitCode(test.exit))
 		}
-	}
-}
-
-func TestWhoseErrorComesFirst(t *testing.T) {
-	at := time.Now()
-	exit := func(ms int, s syscall.Signal) proc.Exit {
-		return proc.Exit{Code: 1, Signal: s, At: at.Add(time.Duration(ms) * time.Millisecond)}
-	}
-	report := func(seconds float64) *errorReport { return &errorReport{message: "m", at: seconds} }
-	for _, test := range []struct {
-		name     string
-		failures []failure
-		want     int
-	}{
-		{"the first death", []failure{{rank: 0, exit: exit(9, 0)}, {rank: 1, exit: exit(5, 0)}}, 1},
-		{"a report counts more than a silent exit", []failure{{rank: 0, exit: exit(1, 0)}, {rank: 1, exit: exit(5, 0), report: report(100)}}, 1},
-		{"a signal is nobody's consequence", []failure{{rank: 0, exit: exit(1, syscall.SIGSEGV)}, {rank: 1, exit: exit(5, 0), report: report(100)}}, 0},
-		{"the earlier report of one that took long to die", []failure{
-			{rank: 0, exit: exit(1, 0), report: report(101)}, {rank: 1, exit: exit(900, syscall.SIGTERM), report: report(100)}}, 1},
-		{"reports of the same second", []failure{{rank: 0, exit: exit(2, 0), report: report(100)}, {rank: 1, exit: exit(1, 0), report: report(100)}}, 1},
-	} {
-		if got := rootCause(test.failures).rank; got != test.want {
-			t.Errorf("%s: rank %d", test.name, got)
-		}
-	}
-}
-
-func TestErrorFiles(t *testing.T) {
-	for text, want := range map[string]*errorReport{
-		`{"message":{"message":"ValueError: x","extraInfo":{"py_callstack":"...","timestamp":"1700000000"}}}`: {"ValueError: x", 1700000000},
-		`{"message":{"message":"y","extraInfo":{"timestamp":17}}}`:                                            {"y", 17},
-		`{"message":"plain"}`: {message: "plain"},
-		`{"message":7}`:       nil,
-		`{"other":1}`:         nil,
-		`{"message":`:         nil,
-		``:                    nil,
-	} {
-		path := filepath.Join(t.TempDir(), "error.json")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got := readErrorFile(path)
-		if (got == nil) != (want == nil) || got != nil && *got != *want {
-			t.Errorf("%s: %+v", text, got)
-		}
-	}
-	if got := firstLine("\n  one\x1b[2J\ntwo"); got != "one" {
-		t.Errorf("%q", got)
-	}
-	if got := firstLine(strings.Repeat("x", 1000)); len(got) != 303 {
-		t.Errorf("%d bytes", len(got))
 	}
 }
 
