@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,13 +37,15 @@ type agent struct {
 	storeLimits    c10d.Limits // of the store
 	screen         screen
 
-	keeper  []string
-	secrets map[string]string
-	clock   proc.Clock
-	backoff elastic.Backoff
-	logSize int64
-	grace   time.Duration // from a stop to the kill
-	log     *slog.Logger
+	keeper   []string
+	secrets  map[string]string
+	clock    proc.Clock
+	backoff  elastic.Backoff
+	logSize  int64 // see proc.LogOptions
+	logFiles int
+	lossy    sync.Once     // told that logs are incomplete
+	grace    time.Duration // from a stop to the kill
+	log      *slog.Logger
 
 	began    time.Duration // Mono
 	env      map[string]string
@@ -74,7 +77,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {

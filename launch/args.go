@@ -15,7 +15,7 @@ import (
 // Invocation is a command line in torchrun's form.
 type Invocation struct {
 	// Options holds what the line says: Command (for `run: a list`), MaxRestarts, RunID, Role, MasterAddr, MasterPort,
-	// Meet, LogDir (as written), Redirects, Tee, Show and Binding. The rest is the caller's to fill in.
+	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show and Binding. The rest is the caller's to fill in.
 	Options Options
 	// PerNode is --nproc-per-node: a number, "auto", "cpu" or "gpu"; default "1". See [Invocation.Workers].
 	PerNode string
@@ -39,7 +39,7 @@ type option struct {
 	set  func(i *Invocation, value string) error
 }
 
-// options are torchrun's, by name with dashes. Its short names are spelled out before.
+// options are torchrun's and two of ours, by name with dashes. Its short names are spelled out before.
 func options() map[string]option {
 	quiet := func(*Invocation, string) error { return nil }
 	idle := func(why string) option { return option{note: why, set: quiet} }
@@ -70,6 +70,8 @@ func options() map[string]option {
 		"monitor-interval":   {note: "nothing is polled: the end of a worker is noticed at once", set: interval},
 		"event-log-handler":  idle("what happens is told on stderr"),
 		"logs-specs":         {note: "there is one way of keeping logs, --log-dir", set: logsSpecs},
+		"log-max-size":       {set: logSize}, // this one and the next are ours
+		"log-max-files":      {set: func(i *Invocation, v string) (err error) { i.Options.LogFiles, err = atLeastOne(v); return err }},
 		"use-env":            {flag: true, note: "LOCAL_RANK is always in the environment", set: quiet},
 	}
 }

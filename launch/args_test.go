@@ -34,6 +34,8 @@ func told(inv Invocation) string {
 	say(o.MasterAddr == "" && o.MasterPort == 0, "master %s:%d", o.MasterAddr, o.MasterPort)
 	say(m.LocalAddr == "", "local %s", m.LocalAddr)
 	say(o.LogDir == "", "logs %s", o.LogDir)
+	say(o.LogSize == 0, "%d bytes each", o.LogSize)
+	say(o.LogFiles == 0, "%d files", o.LogFiles)
 	say(!o.Redirects.given, "redirects %d %d", o.Redirects.of(0), o.Redirects.of(1))
 	say(!o.Tee.given, "tee %d %d", o.Tee.of(0), o.Tee.of(1))
 	say(o.Show == nil, "shown %v", o.Show)
@@ -108,6 +110,8 @@ func TestTorchrunsCommandLine(t *testing.T) {
 		{"-r 3 -t=0:1,1:2 --log-dir /logs -- train.py", "python3 -u train.py; logs /logs; redirects 3 3; tee 1 2"},
 		{"-r3 -t 1 train.py", "python3 -u train.py; redirects 3 3; tee 1 1"},
 		{"--redirects 0:3 --tee=1:2 --log_dir=/l train.py", "python3 -u train.py; logs /l; redirects 3 0; tee 0 2"},
+		{"--log-dir l --log-max-size 16MiB --log-max-files=5 train.py", "python3 -u train.py; logs l; 16777216 bytes each; 5 files"},
+		{"--log_max_size=0 train.py", "python3 -u train.py; -1 bytes each"},
 		{"--local-ranks-filter 0,2 train.py", "python3 -u train.py; shown [0 2]"},
 		{"--local_ranks_filter=1 train.py", "python3 -u train.py; shown [1]"},
 		{"--numa-binding exclusive train.py", "python3 -u train.py; binding 3"},
@@ -131,6 +135,7 @@ func TestVariablesOfOptions(t *testing.T) {
 		"local-ranks-filter": "0", "master-addr": "n1", "local-addr": "n2", "master-port": "7", "rdzv-id": "id", "rdzv-backend": "c10d",
 		"rdzv-endpoint": "n3", "rdzv-conf": "last_call_timeout=1", "signals-to-handle": "SIGWINCH", "numa-binding": "node",
 		"start-method": "spawn", "monitor-interval": "0.1", "event-log-handler": "null", "logs-specs": "default",
+		"log-max-size": "16MiB", "log-max-files": "5",
 	}
 	for name, o := range options() {
 		value, ok := values[name]
@@ -249,6 +254,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--numa-binding nodes x.py", `"nodes" is neither node nor socket`, ""},
 		{"--signals-to-handle SIGFOO x.py", `"SIGFOO" is no signal`, ""},
 		{"--signals-to-handle SIGKILL x.py", "nobody can handle SIGKILL", ""},
+		{"--log-max-size 8MB x.py", "is no size such as", ""},
+		{"--log-max-files 0 x.py", "is not a number from 1 up", ""},
 		{"--local-ranks-filter a x.py", "no list of local ranks", ""},
 		{"--rdzv-backend etcd --rdzv-endpoint etcd:2379 x.py", `--rdzv-backend: "etcd": the agents meet at one of the nodes`, ""},
 		{"--rdzv-conf frobnicate=1 x.py", "there is no such setting", ""},

@@ -64,7 +64,11 @@ func (a *agent) blame(r *round, f failure, later int, killer oom) ending {
 	if len(e.tail) == 0 && f.report != nil {
 		e.tail = bounded(lastLines(f.report.stack))
 	}
-	e.message = describe(fmt.Sprintf("rank %d", a.place.first+f.rank), f.exit, killer)
+	who := fmt.Sprintf("rank %d", a.place.first+f.rank)
+	e.message = describe(who, f.exit, killer)
+	if f.exit.Signal != 0 && !r.asked.IsZero() && f.exit.At.After(r.asked) {
+		e.exit, e.message = 1, who+" failed" // the signal was ours: it was slow to end after its error
+	}
 	switch {
 	case killer.ended(f.exit):
 		e.cause, e.outOf = nexus.CauseOOM, nexus.OutOfMemory

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,7 +45,7 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 	o.tails = append(o.tails, tail)
 	prefix := fmt.Sprintf("[rank %d] ", a.place.first+rank)
 	if !a.bare {
-		log, err := o.log(a.dir.WorkerLog(round, rank), a.logSize)
+		log, err := o.log(a.dir.WorkerLog(round, rank), a.logOptions())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -62,7 +61,7 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 		sink := proc.Sink{Tail: tail, Live: stream.live, Prefix: prefix}
 		toFile, shown := a.streams(rank, stream.bit)
 		if toFile {
-			log, err := o.log(filepath.Join(a.rankDir(round, rank), stream.file), a.logSize)
+			log, err := o.log(filepath.Join(a.rankDir(round, rank), stream.file), a.logOptions())
 			if err != nil {
 				return nil, nil, err
 			}
@@ -78,11 +77,11 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 	return out, err, nil
 }
 
-func (o *outputs) log(path string, size int64) (*proc.LogFile, error) {
+func (o *outputs) log(path string, opts proc.LogOptions) (*proc.LogFile, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making a place for logs: %w", err)
 	}
-	log, err := proc.OpenLog(path, size)
+	log, err := proc.OpenLog(path, opts)
 	if err != nil {
 		return nil, fmt.Errorf("opening a log: %w", err)
 	}
@@ -106,17 +105,25 @@ func (o *outputs) started() {
 	}
 }
 
-// close waits for the last bytes of processes that are gone and reports what could not be kept.
-func (o *outputs) close() error {
-	var wrong error
+// close waits for the last bytes of processes that are gone.
+func (o *outputs) close() {
 	for _, c := range o.captures {
 		c.Wait(2 * time.Second)
 	}
 	for _, log := range o.logs {
-		wrong = errors.Join(wrong, log.Err())
 		log.Close()
 	}
-	return wrong
+}
+
+// logOptions are those of every log of the attempt. Of all that cannot be kept the first is told, and the work goes on.
+func (a *agent) logOptions() proc.LogOptions {
+	return proc.LogOptions{Size: a.logSize, Files: a.logFiles, Trouble: func(err error) {
+		a.lossy.Do(func() {
+			text := fmt.Sprintf("output is missing from the logs, the work goes on: %v", err)
+			a.board.note(text)
+			a.say(text)
+		})
+	}}
 }
 
 // streams says where a bare launch's stream goes: with a log directory to a file and the screen, unless --redirects

@@ -77,9 +77,7 @@ func (a *agent) round(ctx context.Context, number int) ending {
 	}
 	a.supervise(ctx, r)
 	a.endAll()
-	if err := r.outputs.close(); err != nil {
-		a.board.note(fmt.Sprintf("logs of round %d are incomplete: %v", number, err))
-	}
+	r.outputs.close()
 	e := a.judge(r)
 	e.lasted = a.clock.Mono() - r.began
 	return e

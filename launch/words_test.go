@@ -40,17 +40,17 @@ func TestWhereABareLaunchWrites(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name           string
-		agent          agent
+		agent          *agent
 		rank, bit      int
 		toFile, screen bool
 	}{
-		{"no directory", agent{redirects: std("3")}, 0, stdout, false, true},
-		{"a directory alone", agent{logDir: "/l"}, 0, stdout, true, true},
-		{"redirected", agent{logDir: "/l", redirects: std("3")}, 0, stderr, true, false},
-		{"redirected, this rank not", agent{logDir: "/l", redirects: std("1:3")}, 0, stderr, false, true},
-		{"stdout alone", agent{logDir: "/l", redirects: std("1")}, 0, stderr, false, true},
-		{"teed", agent{logDir: "/l", tee: std("0:1,1:2")}, 1, stderr, true, true},
-		{"both: tee wins", agent{logDir: "/l", tee: std("3"), redirects: std("3")}, 0, stdout, true, true},
+		{"no directory", &agent{redirects: std("3")}, 0, stdout, false, true},
+		{"a directory alone", &agent{logDir: "/l"}, 0, stdout, true, true},
+		{"redirected", &agent{logDir: "/l", redirects: std("3")}, 0, stderr, true, false},
+		{"redirected, this rank not", &agent{logDir: "/l", redirects: std("1:3")}, 0, stderr, false, true},
+		{"stdout alone", &agent{logDir: "/l", redirects: std("1")}, 0, stderr, false, true},
+		{"teed", &agent{logDir: "/l", tee: std("0:1,1:2")}, 1, stderr, true, true},
+		{"both: tee wins", &agent{logDir: "/l", tee: std("3"), redirects: std("3")}, 0, stdout, true, true},
 	} {
 		toFile, shown := test.agent.streams(test.rank, test.bit)
 		if toFile != test.toFile || shown != test.screen {
