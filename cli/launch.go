@@ -81,8 +81,8 @@ func (p *program) launch(args []string) error {
 		cpus = min(cpus, runtime.GOMAXPROCS(0))
 	}
 	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), cpus, signals, ownArgv(verbKeeper)
-	if threads := launch.Threads(o); threads > 0 {
-		fmt.Fprintf(p.err, "note: OMP_NUM_THREADS is %d for each of the %d workers, who share %d CPUs; set it to choose\n", threads, o.Workers, cpus)
+	if threads := launch.Threads(o); threads != "" {
+		fmt.Fprintln(p.err, "note: "+threads)
 	}
 	o.Stdout, o.Stderr = p.out, p.err
 	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))

@@ -223,6 +223,11 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 		return a.result(ending{cause: nexus.CauseSetup, rank: -1, exit: 1, message: words(err)}, 0)
 	}
 	a.env = seatEnv(a.order, base, a.bare)
+	if _, set := a.env[ompThreads]; !set && !a.bare { // a bare launch's caller has said it by now
+		if text := sharedThreads(a.order.Seat); text != "" {
+			a.board.note(text)
+		}
+	}
 	if !a.order.Spec.Setup.IsZero() {
 		if e := a.setup(ctx); !e.ok {
 			return a.result(e, 0)

@@ -120,6 +120,7 @@ func TestAnEndingThatTheJobDoesNotNameIsFinal(t *testing.T) {
 func TestTheOOMKillerIsNamed(t *testing.T) {
 	t.Parallel()
 	o := order(t, 2, `[ $RANK = 1 ] || exec sleep 1000; exec tail /dev/zero`)
+	o.Env["OMP_NUM_THREADS"] = "1" // else a note says what it is
 	o.Limits, o.Seat.Memory, o.Seat.CPU = true, 64, 0
 	r := startAgent(t, o, AgentOptions{})
 	status := nexus.Status{}

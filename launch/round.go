@@ -99,13 +99,13 @@ func (a *agent) openRound(r *round) (err error) {
 	if err := os.MkdirAll(a.dir.LogDir(r.number), 0o700); err != nil {
 		return fmt.Errorf("making a place for logs: %w", err)
 	}
-	facts := roundFacts{
-		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place,
-		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
-	}
-	cpus, err := a.bindings()
+	cpus, threads, err := a.bindings()
 	if err != nil {
 		return err
+	}
+	facts := roundFacts{
+		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place, threads: threads,
+		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
 	}
 	commands := make([]proc.Command, a.order.Seat.Workers)
 	for rank := range commands {
@@ -139,14 +139,13 @@ func (a *agent) openRound(r *round) (err error) {
 	return nil
 }
 
-// bindings are the CPUs of each worker, nil for all.
-func (a *agent) bindings() ([][]int, error) {
+// bindings are the CPUs of each worker, nil for all, and where it is bound how many threads it is to compute with.
+func (a *agent) bindings() (sets [][]int, threads []int, err error) {
 	if a.binding == bindNothing {
-		return make([][]int, a.order.Seat.Workers), nil
+		return make([][]int, a.order.Seat.Workers), nil, nil
 	}
-	m := thisMachine()
 	value, set := a.env["CUDA_VISIBLE_DEVICES"]
-	return m.bind(a.binding, a.order.Seat.Workers, visibleGPUs(value, set, len(m.gpus)))
+	return a.binding.of(a.order.Seat, value, set)
 }
 
 // alone makes the round that of the only node.
