@@ -33,6 +33,7 @@ type agent struct {
 	logDir         string
 	redirects, tee Std
 	shown          []int // local ranks; nil: all
+	linePrefix     string
 	binding        Binding
 	storeLimits    c10d.Limits // of the store
 	screen         screen

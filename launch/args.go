@@ -15,7 +15,8 @@ import (
 // Invocation is a command line in torchrun's form.
 type Invocation struct {
 	// Options holds what the line says: Command (for `run: a list`), MaxRestarts, RunID, Role, MasterAddr, MasterPort,
-	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show and Binding. The rest is the caller's to fill in.
+	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show, Prefix
+	// and Binding. The rest is the caller's to fill in.
 	Options Options
 	// PerNode is --nproc-per-node: a number, "auto", "cpu" or "gpu"; default "1". See [Invocation.Workers].
 	PerNode string
@@ -168,6 +169,7 @@ func (i Invocation) assemble(given, said map[string]string, rest []string, geten
 	}
 	argv, err := commandLine(rest, given, getenv)
 	i.Options.Command = nexus.Command{Argv: argv}
+	i.Options.Prefix = getenv("TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE") // torchrun's, since 2.3
 	if err == nil {
 		err = i.meet(given)
 	}

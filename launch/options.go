@@ -41,6 +41,9 @@ type Options struct {
 	LogSize  int64 // when a file is full, in bytes; default 64 MiB, [proc.Unbounded]: never
 	LogFiles int   // how many are kept of each stream: stdout.log, stdout.log.1 ..; default 2
 
+	// Prefix stands before each line that is shown; ${role_name}, ${rank} and ${local_rank} in it are the worker's. Default "[rank N] ".
+	Prefix string
+
 	Show []int // local ranks whose streams are shown; nil: all
 
 	Stdout, Stderr io.Writer        // the workers' lines, prefixed; nil: not shown

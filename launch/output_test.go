@@ -125,6 +125,52 @@ func TestAFloodOfOutputTakesNoMemory(t *testing.T) {
 	}
 }
 
+// What is kept and shown of two workers is what torchrun 1.13 was seen to keep and show, where it runs at all (Debian's fails on 3),
+// and what its sources say else: what is teed is kept and shown, what is redirected is kept, and the rest is shown.
+func TestTeeAndRedirectAreTorchruns(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ redirects, tee, want string }{
+		{"0:1", "1:2", "0 stdout: kept\n0 stderr: shown\n1 stdout: shown\n1 stderr: kept shown\n"},             // seen
+		{"1", "2", "0 stdout: kept\n0 stderr: kept shown\n1 stdout: kept\n1 stderr: kept shown\n"},             // seen
+		{"9:1", "9:1", "0 stdout: shown\n0 stderr: shown\n1 stdout: shown\n1 stderr: shown\n"},                 // seen
+		{"3", "0:1", "0 stdout: kept shown\n0 stderr: kept\n1 stdout: kept\n1 stderr: kept\n"},                 // by its sources
+		{"0", "3", "0 stdout: kept shown\n0 stderr: kept shown\n1 stdout: kept shown\n1 stderr: kept shown\n"}, // by its sources
+	} {
+		redirects, err := ParseStd(test.redirects)
+		tee, err2 := ParseStd(test.tee)
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		var out, errs strings.Builder
+		logs := t.TempDir()
+		result, err := Run(t.Context(), Options{
+			Command: nexus.Command{Shell: "echo said $RANK; echo cried $RANK >&2"}, Workers: 2, Dir: t.TempDir(), RunID: "run", LogDir: logs,
+			Redirects: redirects, Tee: tee, Keeper: keeperArgv(), Stdout: &out, Stderr: &errs,
+		})
+		if err != nil || !result.OK {
+			t.Fatalf("%+v %v", result, err)
+		}
+		var got strings.Builder
+		for rank := range 2 {
+			for _, stream := range []struct{ name, text, screen string }{
+				{"stdout", fmt.Sprint("said ", rank, "\n"), out.String()}, {"stderr", fmt.Sprint("cried ", rank, "\n"), errs.String()},
+			} {
+				fmt.Fprintf(&got, "%d %s:", rank, stream.name)
+				if kept, _ := os.ReadFile(filepath.Join(logs, "run", "attempt_0", fmt.Sprint(rank), stream.name+".log")); string(kept) == stream.text {
+					got.WriteString(" kept")
+				}
+				if strings.Contains(stream.screen, stream.text) {
+					got.WriteString(" shown")
+				}
+				got.WriteString("\n")
+			}
+		}
+		if got.String() != test.want {
+			t.Errorf("-r %s -t %s:\n%s", test.redirects, test.tee, got.String())
+		}
+	}
+}
+
 // A disk that is full stops no worker and no round, and is told once.
 func TestAFullDiskStopsNobody(t *testing.T) {
 	t.Parallel()

@@ -43,7 +43,7 @@ func (s screen) close() {
 func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed error) {
 	tail := &proc.Tail{}
 	o.tails = append(o.tails, tail)
-	prefix := fmt.Sprintf("[rank %d] ", a.place.first+rank)
+	prefix := a.prefix(rank)
 	if !a.bare {
 		log, err := o.log(a.dir.WorkerLog(round, rank), a.logOptions())
 		if err != nil {
@@ -75,6 +75,26 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 		}
 	}
 	return out, err, nil
+}
+
+// prefix stands before a worker's lines on the screen.
+func (a *agent) prefix(rank int) string {
+	if a.linePrefix == "" {
+		return fmt.Sprintf("[rank %d] ", a.place.first+rank)
+	}
+	return proc.Sanitize(os.Expand(a.linePrefix, func(name string) string {
+		switch name {
+		case "role_name":
+			return a.role
+		case "rank":
+			return strconv.Itoa(a.place.first + rank)
+		case "local_rank":
+			return strconv.Itoa(rank)
+		case "$":
+			return "$"
+		}
+		return "${" + name + "}"
+	}))
 }
 
 func (o *outputs) log(path string, opts proc.LogOptions) (*proc.LogFile, error) {
