@@ -52,6 +52,15 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 		end, err := o.capture(proc.Sink{Log: log, Tail: tail})
 		return end, end, err
 	}
+	if a.kept != "" {
+		log, err := o.log(filepath.Join(a.kept, strconv.Itoa(a.place.first+rank)+".log"), a.keptOptions())
+		if err == nil {
+			end, err := o.capture(proc.Sink{Log: log, Tail: tail, Live: a.screen.out, Prefix: prefix})
+			return end, end, err
+		}
+		a.kept = "" // no reason not to train
+		a.say(fmt.Sprintf("logs are not kept beside the checkpoints: %v", err))
+	}
 	for _, stream := range []struct {
 		bit  int
 		file string
@@ -136,6 +145,12 @@ func (o *outputs) close() {
 }
 
 // logOptions are those of every log of the attempt. Of all that cannot be kept the first is told, and the work goes on.
+func (a *agent) keptOptions() proc.LogOptions {
+	o := a.logOptions()
+	o.Size, o.Files = keptSize, 2
+	return o
+}
+
 func (a *agent) logOptions() proc.LogOptions {
 	return proc.LogOptions{Size: a.logSize, Files: a.logFiles, Trouble: func(err error) {
 		a.lossy.Do(func() {
