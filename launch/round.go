@@ -101,6 +101,7 @@ func (a *agent) openRound(r *round) (err error) {
 	facts := roundFacts{
 		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place,
 		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
+		nccl:      ncclSettings(os.DirFS("/"), a.env, a.place.device),
 	}
 	cpus, err := a.bindings()
 	if err != nil {
