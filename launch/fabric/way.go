@@ -13,6 +13,14 @@ type Way struct {
 	Err    error  // why it cannot be told
 }
 
+// name is the other node as it was named, with what that means where it is not the same.
+func (w Way) name() string {
+	if w.Addr == w.Peer || w.Addr == "" {
+		return w.Peer
+	}
+	return w.Peer + " (" + w.Addr + ")"
+}
+
 // Toward asks the kernel for the way to a host. Nothing is sent, but the name is looked up.
 func Toward(host string) Way {
 	w := Way{Peer: host}
@@ -58,7 +66,7 @@ func (f Facts) Along(ways []Way, fallback string) Facts {
 		case w.Err != nil:
 			f.Doubts = append(f.Doubts, fmt.Sprintf("there is no way to %s: %v", w.Peer, w.Err))
 		case Inner(w.Device):
-			f.Doubts = append(f.Doubts, fmt.Sprintf("the way to %s (%s) is through %s, which leads to no other node", w.Peer, w.Addr, w.Device))
+			f.Doubts = append(f.Doubts, fmt.Sprintf("the way to %s is through %s, which leads to no other node", w.name(), w.Device))
 		default:
 			count[w.Device]++
 		}
@@ -66,12 +74,12 @@ func (f Facts) Along(ways []Way, fallback string) Facts {
 	f.Device, f.Why = "", ""
 	for _, w := range ways { // in the order of the ways: the first of equals
 		if n := count[w.Device]; n > count[f.Device] {
-			f.Device, f.Why = w.Device, fmt.Sprintf("the way to %s (%s)", w.Peer, w.Addr)
+			f.Device, f.Why = w.Device, "the way to "+w.name()
 		}
 	}
 	for _, w := range ways {
 		if w.Err == nil && !Inner(w.Device) && w.Device != f.Device {
-			f.Doubts = append(f.Doubts, fmt.Sprintf("the way to %s (%s) is through %s instead", w.Peer, w.Addr, w.Device))
+			f.Doubts = append(f.Doubts, fmt.Sprintf("the way to %s is through %s instead", w.name(), w.Device))
 		}
 	}
 	if f.Device == "" && fallback != "" {
