@@ -145,12 +145,6 @@ func (o *outputs) close() {
 }
 
 // logOptions are those of every log of the attempt. Of all that cannot be kept the first is told, and the work goes on.
-func (a *agent) keptOptions() proc.LogOptions {
-	o := a.logOptions()
-	o.Size, o.Files = keptSize, 2
-	return o
-}
-
 func (a *agent) logOptions() proc.LogOptions {
 	return proc.LogOptions{Size: a.logSize, Files: a.logFiles, Trouble: func(err error) {
 		a.lossy.Do(func() {
@@ -159,6 +153,13 @@ func (a *agent) logOptions() proc.LogOptions {
 			a.say(text)
 		})
 	}}
+}
+
+// keptOptions are those of the logs beside the checkpoints, which need the room.
+func (a *agent) keptOptions() proc.LogOptions {
+	o := a.logOptions()
+	o.Size, o.Files = keptSize, 2
+	return o
 }
 
 // streams says where a bare launch's stream goes: with a log directory to a file and the screen, unless --redirects
