@@ -36,7 +36,7 @@ func (p *program) launch(args []string) error {
 	if err != nil {
 		host = "localhost"
 	}
-	inv, err := launch.ParseArgsAt(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
+	inv, err := launch.ParseArgs(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
 	switch {
 	case errors.Is(err, launch.ErrHelp):
 		_, err := fmt.Fprint(p.out, launchHelp)
@@ -84,8 +84,8 @@ func (p *program) launch(args []string) error {
 		cpus = min(cpus, runtime.GOMAXPROCS(0))
 	}
 	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), cpus, signals, ownArgv(verbKeeper)
-	if threads := launch.Threads(o); threads > 0 {
-		fmt.Fprintf(p.err, "note: OMP_NUM_THREADS is %d for each of the %d workers, who share %d CPUs; set it to choose\n", threads, o.Workers, cpus)
+	if threads := launch.Threads(o); threads != "" {
+		fmt.Fprintln(p.err, "note: "+threads)
 	}
 	o.Stdout, o.Stderr = p.out, p.err
 	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))
@@ -98,6 +98,9 @@ func (p *program) launch(args []string) error {
 		return nil
 	}
 	fmt.Fprintln(p.err, "error: "+clean(result.Message))
+	for _, line := range causeLines(&result, p.logLine) {
+		fmt.Fprintln(p.err, line)
+	}
 	return &exit{code: max(1, result.Exit)}
 }
 

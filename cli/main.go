@@ -91,7 +91,7 @@ func (p *program) tree() *cobra.Command {
 	root.PersistentFlags().StringVar(&p.addr, "addr", "", "talk to the daemon at this host:port or URL instead, with $NEXUS_TOKEN (default $NEXUS_ADDR)")
 	root.AddCommand(
 		p.runCommand(), p.submitCommand(), p.psCommand(), p.whyCommand(), p.logsCommand(), p.waitCommand(), p.attachCommand(),
-		p.checkpointsCommand(), p.cancelCommand(), p.holdCommand(), p.releaseCommand(), p.requeueCommand(), p.prioCommand(),
+		p.checkpointsCommand(), p.execCommand(), p.cancelCommand(), p.holdCommand(), p.releaseCommand(), p.requeueCommand(), p.prioCommand(),
 		p.nodesCommand(), p.queuesCommand(), p.historyCommand(), p.renderCommand(), p.doctorCommand(), p.batchSizeCommand(), p.simulateCommand(),
 		p.upCommand(), p.controllerCommand(), p.openCommand(), p.tokenCommand(), p.healthCommand(), p.versionCommand(), p.launchCommand(),
 	)

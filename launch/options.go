@@ -42,6 +42,12 @@ type Options struct {
 	Redirects Std    // streams that go to the files only
 	Tee       Std    // streams that go to the files and are shown; without either all do, where LogDir is set
 
+	LogSize  int64 // when a file is full, in bytes; default 64 MiB, [proc.Unbounded]: never
+	LogFiles int   // how many are kept of each stream: stdout.log, stdout.log.1 ..; default 2
+
+	// Prefix stands before each line that is shown; ${role_name}, ${rank} and ${local_rank} in it are the worker's. Default "[rank N] ".
+	Prefix string
+
 	Show []int // local ranks whose streams are shown; nil: all
 
 	Stdout, Stderr io.Writer        // the workers' lines, prefixed; nil: not shown
@@ -63,8 +69,10 @@ type AgentOptions struct {
 	Secrets map[string]string
 	Clock   proc.Clock      // default: this machine's
 	Backoff elastic.Backoff // default: 1 s, 2 s .. 30 s
-	LogSize int64           // when a log file is full; default 64 MiB
-	Logger  *slog.Logger    // default: silent
+	// LogSize is when a log file is full, in bytes, and LogFiles how many are kept of each rank and round. Default 64 MiB and 2.
+	LogSize  int64
+	LogFiles int
+	Logger   *slog.Logger // default: silent
 }
 
 // failureGrace is how long the survivors of a failed round get from TERM to KILL.

@@ -62,7 +62,7 @@ func (a *agent) ordered(o Options) {
 	a.signalled = nexus.CauseNode
 }
 
-// keptSize is when a kept log is full, in bytes; one full one is kept beside it. Checkpoints need the room.
+// keptSize is when a kept log is full, in bytes; one full one is kept beside it.
 const keptSize = 16 << 20
 
 // maxResult is what a kubelet keeps of a termination message, in bytes.

@@ -71,7 +71,7 @@ func (o Options) agent() (*agent, error) {
 		return nil, errors.New("the log directory is not absolute")
 	}
 	a := &agent{
-		bare: true, signalled: nexus.CauseCancel, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, shown: o.Show, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
+		bare: true, signalled: nexus.CauseCancel, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, logSize: o.LogSize, logFiles: o.LogFiles, shown: o.Show, linePrefix: o.Prefix, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
 		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, log: o.Logger,
 	}
 	a.master.addr, a.master.port = o.MasterAddr, o.MasterPort

@@ -19,7 +19,7 @@ func (a *agent) setup(ctx context.Context) ending {
 	if err := os.MkdirAll(a.dir.LogDir(0), 0o700); err != nil {
 		return fail(err)
 	}
-	log, err := proc.OpenLog(a.dir.SetupLog(), a.logSize)
+	log, err := proc.OpenLog(a.dir.SetupLog(), a.logOptions())
 	if err != nil {
 		return fail(err)
 	}
