@@ -26,6 +26,8 @@ func TestKubeStories(t *testing.T) {
 		{"successor", successorGoesOn, 0},
 		{"quota", quotaHolds, 0},
 		{"refused", whatCannotBeIsRefused, 0},
+		{"preempt", preemptionGoesStepByStep, 0},
+		{"given-up", preemptorThatGivesUp, 0},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			space := "story-" + story.name

@@ -17,18 +17,11 @@ import (
 // outcome is how an attempt ended, by what it left: its Job, its pods, and the last words of those that are gone.
 func outcome(s standing, at time.Time) nexus.Result {
 	r := nexus.Result{Attempt: s.job.Attempt, Rank: -1, Ended: at, LostSeconds: -1}
-	endings, lost := slices.Clone(s.left), ""
+	endings, lost := s.endings(), ""
 	for _, p := range s.pods {
-		if p.end != nil {
-			endings = append(endings, p.end)
-		}
 		lost = cmp.Or(lost, p.lost)
 	}
-	for _, e := range endings {
-		if said := e.said(); said != nil && said.Ack != nil {
-			r.Ack = said.Ack
-		}
-	}
+	r.Ack = acknowledgement(endings)
 	if s.batch != nil && succeeded(s.batch) {
 		r.OK = true
 		return r
@@ -66,6 +59,16 @@ func outcome(s standing, at time.Time) nexus.Result {
 	return r
 }
 
+// acknowledgement is what the agents of an attempt said that they saved; nil: nothing, as far as is known.
+func acknowledgement(endings []*ending) (ack *nexus.Ack) {
+	for _, e := range endings {
+		if said := e.said(); said != nil && said.Ack != nil {
+			ack = said.Ack
+		}
+	}
+	return ack
+}
+
 // maxBackoff bounds the pause between attempts.
 const maxBackoff = 5 * time.Minute
 
@@ -85,9 +88,12 @@ func (p *Place) conclude(ctx context.Context, s standing) error {
 func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at time.Time) string {
 	spec, unadmitted := &r.job.Spec, r.job.Stop == stopUnadmit
 	st.Result = &v1alpha1.Result{Attempt: result.Attempt, OK: result.OK, Cause: string(result.Cause), Exit: result.Exit, Message: result.Message, Ended: micro(at)}
-	st.Seats, st.Stop, st.StopFor, st.NotBefore = nil, "", "", metav1.MicroTime{}
+	st.Seats, st.Stop, st.StopFor, st.StopBy, st.NotBefore = nil, "", "", metav1.MicroTime{}, metav1.MicroTime{}
+	if st.Reserved != nil && (!st.Reserved.Resize || result.Cause != nexus.CauseResize) {
+		st.Reserved = nil
+	}
 	if result.Ack != nil {
-		st.CheckpointAt = micro(at)
+		acknowledge(st, result.Attempt, result.Ack, at)
 	}
 	again := slices.Contains(spec.Restart.On, result.Cause)
 	back := func(reason string, losses int, pause time.Duration) string {
@@ -126,6 +132,14 @@ func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at ti
 		return back("Restarting", 0, pause)
 	}
 	return over(nexus.Failed, result.Message)
+}
+
+// acknowledge records a checkpoint, unless it has been.
+func acknowledge(st *v1alpha1.JobStatus, attempt int, ack *nexus.Ack, at time.Time) {
+	saved := v1alpha1.Saved{Attempt: attempt, Step: ack.Step, Path: ack.Path}
+	if st.Checkpoint == nil || *st.Checkpoint != saved {
+		st.Checkpoint, st.CheckpointAt = &saved, micro(at)
+	}
 }
 
 // pause is how long a job waits after so many misfortunes in a row before this one.

@@ -96,10 +96,7 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 		names[i] = s.Node
 	}
 	slices.Sort(names)
-	grace, no := int64((defaultGrace+margin)/time.Second), false
-	if c := j.Spec.Checkpoint; c != nil {
-		grace = int64((time.Duration(c.Grace) + margin) / time.Second)
-	}
+	grace, no := graceOf(&j.Spec), false
 	spec := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
 		Affinity:    &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
@@ -115,6 +112,14 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 	addVolumes(&spec, &j.Spec)
 	addLauncher(&spec, opts)
 	return spec
+}
+
+// graceOf is how many seconds a pod has from TERM to KILL.
+func graceOf(s *nexus.Spec) int64 {
+	if c := s.Checkpoint; c != nil {
+		return int64((time.Duration(c.Grace) + margin) / time.Second)
+	}
+	return int64((defaultGrace + margin) / time.Second)
 }
 
 // amongNodes selects nodes by the names of their objects, not by a label: every node has that, and the kube-scheduler

@@ -173,7 +173,7 @@ func (p *Place) stopRunning(ctx context.Context, id string, kind nexus.StopKind,
 		if !r.job.Phase.Live() || r.job.Stop == nexus.StopCancel {
 			return "", errMoved
 		}
-		st.Phase, st.Stop, st.Reason, st.Message = string(nexus.Stopping), string(kind), "Stopping", why
+		st.Phase, st.Stop, st.StopBy, st.Reason, st.Message = string(nexus.Stopping), string(kind), p.stopBy(r), "Stopping", why
 		return "Stopping", nil
 	})
 }
@@ -182,7 +182,7 @@ func (p *Place) stopRunning(ctx context.Context, id string, kind nexus.StopKind,
 func (p *Place) stopping(ctx context.Context, s standing) error {
 	if s.batch != nil && !ended(s.batch) {
 		if s.batch.DeletionTimestamp != nil {
-			return nil
+			return p.heard(ctx, s)
 		}
 		if err := p.clients.deleteAttempt(ctx, s.batch); err != nil {
 			return fmt.Errorf("stopping attempt %d of %s/%s: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
@@ -190,7 +190,7 @@ func (p *Place) stopping(ctx context.Context, s standing) error {
 		return nil
 	}
 	if len(alive(s.pods)) > 0 {
-		return nil
+		return p.heard(ctx, s)
 	}
 	if s.batch == nil { // it may have been created and not told yet
 		there, err := p.clients.attempt(ctx, s.object.Namespace, attemptName(s.object.Name, s.job.Attempt))
@@ -207,13 +207,30 @@ func (p *Place) stopping(ctx context.Context, s standing) error {
 	return p.conclude(ctx, s)
 }
 
+// heard records that a stopping attempt acknowledged a checkpoint, as soon as one of its pods says so: what says so goes
+// with the pod.
+func (p *Place) heard(ctx context.Context, s standing) error {
+	ack := acknowledgement(s.endings())
+	if ack == nil || s.object.Status.Checkpoint != nil && s.object.Status.Checkpoint.Attempt == s.job.Attempt {
+		return nil
+	}
+	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
+		if r.job.Phase != nexus.Stopping || r.job.Attempt != s.job.Attempt {
+			return "", errMoved
+		}
+		acknowledge(st, r.job.Attempt, ack, p.Now())
+		st.Message = fmt.Sprintf("step %d is saved in %s; its pods are ending", ack.Step, ack.Path)
+		return "Saved", nil
+	})
+}
+
 // cancelWaiting ends a job that has no attempt.
 func (p *Place) cancelWaiting(ctx context.Context, id string) error {
 	return p.change(ctx, id, func(r record, st *v1alpha1.JobStatus) (string, error) {
 		if r.job.Phase != nexus.Pending {
 			return "", errMoved
 		}
-		st.Phase, st.Finished, st.NotBefore = string(nexus.Cancelled), micro(p.Now()), micro(time.Time{})
+		st.Phase, st.Finished, st.NotBefore, st.Reserved = string(nexus.Cancelled), micro(p.Now()), micro(time.Time{}), nil
 		st.Reason, st.Message = "Cancelled", "cancelled while it waited"
 		return "Cancelled", nil
 	})

@@ -147,6 +147,14 @@ func seatsFor(seats []nexus.Seat) []v1alpha1.Seat {
 	return list
 }
 
+// reservationFor is a reservation as the status keeps it; nil where nothing is kept.
+func reservationFor(r nexus.Reservation) *v1alpha1.Reservation {
+	if len(r.Seats) == 0 {
+		return nil
+	}
+	return &v1alpha1.Reservation{Since: micro(r.Since), Seats: seatsFor(r.Seats), Resize: r.Resize}
+}
+
 // queueOf reads a queue.
 func queueOf(o *v1alpha1.NexusQueue) (nexus.Queue, error) {
 	document, err := o.Document()

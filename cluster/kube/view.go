@@ -292,6 +292,17 @@ type standing struct {
 	haunted bool
 }
 
+// endings are how the containers of an attempt ended, as far as they have.
+func (s *standing) endings() []*ending {
+	list := slices.Clone(s.left)
+	for _, p := range s.pods {
+		if p.end != nil {
+			list = append(list, p.end)
+		}
+	}
+	return list
+}
+
 // look gives how a job stands; false where it is gone.
 func (v *view) look(id string) (standing, bool) {
 	v.mu.Lock()

@@ -19,6 +19,8 @@ type Script struct {
 	Exit  int
 	// Acks says that a stop is answered by an acknowledged checkpoint.
 	Acks bool
+	// Lingers says that a stop is answered only when this gate is open.
+	Lingers string
 }
 
 // Agents plays what runs in the pods of NexusJobs in one namespace: it writes the states of their containers, as a
@@ -110,12 +112,13 @@ func (a *Agents) play(ctx context.Context) {
 		}
 		a.mu.Lock()
 		s, known := a.scripts[pod.Labels[labelName]]
-		open := s.Until == "" || a.gates[s.Until]
+		open, goes := s.Until == "" || a.gates[s.Until], s.Lingers == "" || a.gates[s.Lingers]
 		a.mu.Unlock()
 		var err error
 		switch {
 		case pod.DeletionTimestamp != nil && over:
 			err = a.remove(ctx, pod)
+		case pod.DeletionTimestamp != nil && !goes:
 		case pod.DeletionTimestamp != nil && pod.Spec.NodeName != "":
 			message := ""
 			if s.Acks {
