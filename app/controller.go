@@ -21,6 +21,10 @@ type ControllerOptions struct {
 	Image string
 	// LauncherImage holds the static program that is copied into the pods. Default: pods run their command as it is.
 	LauncherImage string
+	// Lost is how long the node of a pod may be unreachable before the job goes elsewhere. Default: 1 min.
+	Lost time.Duration
+	// Stuck is how long containers of a job may be impossible to start before the job fails. Default: 10 min.
+	Stuck time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
 	// Observers are told of each cycle. Default: nobody.
@@ -44,7 +48,7 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	}
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
-		Backoff: opts.Backoff, Log: opts.Logger,
+		Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err

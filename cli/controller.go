@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Nodes, "nodes", "", "use the nodes with these labels only: pool=gpu,zone=a")
 	cmd.Flags().StringVar(&o.Image, "image", "", "what pods run whose job names no image")
 	cmd.Flags().StringVar(&o.LauncherImage, "launcher-image", "", "image of this program, which is copied into the pods; without it pods run their command as it is")
+	cmd.Flags().DurationVar(&o.Lost, "lost-after", time.Minute, "how long a node may be unreachable before the jobs on it go elsewhere")
+	cmd.Flags().DurationVar(&o.Stuck, "stuck-after", 10*time.Minute, "how long it may be impossible to start a job's containers, for want of their image perhaps, before the job fails")
 	return cmd
 }
 

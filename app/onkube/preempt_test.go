@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"ainexus.io/app"
 	"ainexus.io/cluster/kube/kubetest"
 	"ainexus.io/nexus"
 )
@@ -81,7 +80,7 @@ func (c *cluster) successor() {
 	if err := c.controller.Stop(); err != nil {
 		c.t.Fatal(err)
 	}
-	c.controller = startController(c.t, c.plane, app.ControllerOptions{Namespace: c.space, Nodes: "pool=" + c.space}, c.watched)
+	c.controller = startController(c.t, c.plane, storyOptions(c.space), c.watched)
 }
 
 // story waits until Events tell of all this.

@@ -79,6 +79,7 @@ func (p *Place) reserveAll(ctx context.Context, plan nexus.Plan) map[string]erro
 
 // reserve records what is kept for a job, or that nothing is any more. Why it waits is told in the same write.
 func (p *Place) reserve(ctx context.Context, keep nexus.Reservation) error {
+	var told nexus.Reason
 	err := p.change(ctx, keep.Job, func(r record, s *v1alpha1.JobStatus) (string, error) {
 		next := reservationFor(keep)
 		if r.job.Phase.Over() || next == nil && s.Reserved == nil || next != nil && r.job.Phase != nexus.Pending && !keep.Resize {
@@ -86,7 +87,7 @@ func (p *Place) reserve(ctx context.Context, keep nexus.Reservation) error {
 		}
 		s.Reserved = next
 		if r.job.Phase == nexus.Pending && r.held && r.hold.Code != "" {
-			s.Phase, s.GPUs = string(nexus.Pending), gpusOf(&r.job.Spec)
+			told, s.Phase, s.GPUs = r.hold, string(nexus.Pending), gpusOf(&r.job.Spec)
 			s.Reason, s.Message = camel(string(r.hold.Code)), p.view.named(r.hold).Sentence()
 		}
 		if next == nil || keep.Resize {
@@ -94,6 +95,9 @@ func (p *Place) reserve(ctx context.Context, keep nexus.Reservation) error {
 		}
 		return "Reserved", nil
 	})
+	if err == nil && told.Code != "" {
+		p.view.toldHold(keep.Job, told, p.Now())
+	}
 	return unmoved(err)
 }
 
@@ -110,7 +114,7 @@ func (p *Place) place(ctx context.Context, d nexus.Placement) error {
 		}
 		s.Phase, s.Attempt, s.Seats = string(nexus.Starting), d.Attempt, seatsFor(d.Seats)
 		s.Started, s.NotBefore, s.Stop, s.StopFor = micro(p.Now()), metav1.MicroTime{}, "", ""
-		s.GPUs, s.Reserved = 0, nil
+		s.GPUs, s.Reserved, s.StuckSince = 0, nil, metav1.MicroTime{}
 		for _, seat := range d.Seats {
 			s.GPUs += len(seat.GPUs)
 		}
@@ -153,7 +157,7 @@ const tries = 5
 // newest that is known; where that is not the newest there is, it is read and edit judges anew.
 func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1alpha1.JobStatus) (string, error)) error {
 	for range tries {
-		st, ok := p.view.look(id)
+		st, ok := p.view.look(id, p.Now())
 		if !ok {
 			return errMoved
 		}

@@ -27,6 +27,9 @@ func outcome(s standing, at time.Time) nexus.Result {
 		return r
 	}
 	blame := firstEnding(endings)
+	if dark := s.darkNode(); dark != "" && blame.said() == nil { // who has said what it ended of, has
+		lost = cmp.Or(lost, "node "+dark+" is not ready, and its pod never ended")
+	}
 	switch stop := s.job.Stop; {
 	case stop == nexus.StopCancel:
 		r.Cause, r.Message = nexus.CauseCancel, "cancelled"
@@ -36,6 +39,10 @@ func outcome(s standing, at time.Time) nexus.Result {
 		r.Cause, r.Message = nexus.CauseResize, "it goes on with another number of nodes"
 	case stop == stopUnadmit:
 		r.Cause, r.Message = nexus.CauseNode, cmp.Or(s.object.Status.Message, "no room was found")
+	case stop == stopLost:
+		r.Cause, r.Message = nexus.CauseNode, cmp.Or(s.object.Status.Message, "a pod of it was taken away")
+	case stop == stopStuck:
+		r.Cause, r.Message = nexus.CauseSetup, s.object.Status.Message
 	case s.batch != nil && failed(s.batch) != nil && failed(s.batch).Reason == batchv1.JobReasonDeadlineExceeded:
 		r.Cause, r.Message = nexus.CauseTimeout, fmt.Sprintf("max_duration of %s is over", s.job.Spec.MaxDuration)
 	case lost != "":
@@ -88,7 +95,8 @@ func (p *Place) conclude(ctx context.Context, s standing) error {
 func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at time.Time) string {
 	spec, unadmitted := &r.job.Spec, r.job.Stop == stopUnadmit
 	st.Result = &v1alpha1.Result{Attempt: result.Attempt, OK: result.OK, Cause: string(result.Cause), Exit: result.Exit, Message: result.Message, Ended: micro(at)}
-	st.Seats, st.Stop, st.StopFor, st.StopBy, st.NotBefore = nil, "", "", metav1.MicroTime{}, metav1.MicroTime{}
+	st.Seats, st.Stop, st.StopFor = nil, "", ""
+	st.StopBy, st.NotBefore, st.StuckSince = metav1.MicroTime{}, metav1.MicroTime{}, metav1.MicroTime{}
 	if st.Reserved != nil && (!st.Reserved.Resize || result.Cause != nexus.CauseResize) {
 		st.Reserved = nil
 	}

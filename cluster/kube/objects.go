@@ -96,12 +96,16 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 		names[i] = s.Node
 	}
 	slices.Sort(names)
-	grace, no := graceOf(&j.Spec), false
+	grace, lost, no := graceOf(&j.Spec), int64(opts.Lost/time.Second), false
 	spec := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-		Affinity:    &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
-		Tolerations: []corev1.Toleration{{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists}},
-		Containers:  []corev1.Container{containerFor(o, j, opts)},
+		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
+		Tolerations: []corev1.Toleration{
+			{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists},
+			{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+			{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+		},
+		Containers: []corev1.Container{containerFor(o, j, opts)},
 	}
 	if len(seats) > 1 {
 		spec.Subdomain = serviceName(o.Name)

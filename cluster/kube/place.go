@@ -57,6 +57,7 @@ func (p *Place) Start() {
 			p.working.Go(p.work)
 		}
 		p.working.Go(p.post)
+		p.working.Go(p.refresh)
 	})
 }
 

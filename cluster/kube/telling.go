@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func (p *Place) tell(o *v1alpha1.NexusJob, what string) {
 		return
 	}
 	kind := corev1.EventTypeNormal
-	if o.Status.Phase == string(nexus.Failed) || what == "NodeLost" || what == "Invalid" {
+	if o.Status.Phase == string(nexus.Failed) || slices.Contains([]string{"NodeLost", "Invalid", reasonImage, reasonContainer}, what) {
 		kind = corev1.EventTypeWarning
 	}
 	now := metav1.NewTime(p.Now())

@@ -108,7 +108,12 @@ func (p *Place) podGone(o metav1.Object) {
 
 func (p *Place) nodeTold(o any) {
 	n := nodeOf(o.(*corev1.Node))
-	p.view.setNode(n.Name, &n)
+	if p.view.setNode(n.Name, &n) == n.State {
+		return
+	}
+	for _, id := range p.view.onNode(n.Name) {
+		p.queue.Add(id)
+	}
 }
 
 func (p *Place) nodeGone(o metav1.Object) { p.view.setNode(o.GetName(), nil) }

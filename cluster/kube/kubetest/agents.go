@@ -19,6 +19,9 @@ type Script struct {
 	Exit  int
 	// Acks says that a stop is answered by an acknowledged checkpoint.
 	Acks bool
+	// Stuck is why the container cannot be started, in the kubelet's word: "ErrImagePull". Only for jobs whose labels say
+	// "kubetest: played", which kwok leaves alone.
+	Stuck string
 	// Lingers says that a stop is answered only when this gate is open.
 	Lingers string
 }
@@ -104,6 +107,9 @@ func (a *Agents) play(ctx context.Context) {
 	for _, o := range a.store.List() {
 		pod := o.(*corev1.Pod)
 		over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if a.plane.isLost(pod.Spec.NodeName) {
+			continue // nobody there writes a state, or computes
+		}
 		if job, attempt := pod.Labels[labelJob], pod.Labels[labelAttempt]; pod.Spec.NodeName != "" && !over {
 			if other := living[job]; other != "" && other != attempt {
 				a.t.Errorf("attempts %s and %s of %s live at a time", other, attempt, pod.Labels[labelName])
@@ -126,6 +132,8 @@ func (a *Agents) play(ctx context.Context) {
 					pod.Labels[labelAttempt], pod.Labels[labelJob], pod.Labels[labelAttempt])
 			}
 			err = a.end(ctx, pod, 143, message)
+		case !over && s.Stuck != "" && pod.Spec.NodeName != "" && len(pod.Status.ContainerStatuses) == 0:
+			err = a.stick(ctx, pod, s.Stuck)
 		case !over && known && open && pod.Status.Phase == corev1.PodRunning:
 			err = a.end(ctx, pod, s.Exit, "")
 		}
@@ -150,6 +158,16 @@ func (a *Agents) end(ctx context.Context, pod *corev1.Pod, exit int, message str
 			State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 				ExitCode: int32(exit), Reason: reason, Message: message, StartedAt: now, FinishedAt: now,
 			}}})
+	}
+	return a.put(ctx, pod)
+}
+
+// stick writes that the container of a pod cannot be started.
+func (a *Agents) stick(ctx context.Context, pod *corev1.Pod, reason string) error {
+	pod = pod.DeepCopy()
+	for _, c := range pod.Spec.Containers {
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image,
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "the test says so"}}})
 	}
 	return a.put(ctx, pod)
 }

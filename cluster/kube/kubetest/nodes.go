@@ -87,6 +87,29 @@ func (p *Plane) Cordon(t testing.TB, name string, is bool) {
 	}
 }
 
+// Lose cuts a node off, as a power cut does: kwok plays it no longer, [Agents] write no states of its pods, and it is
+// written down as not Ready, as the controller manager would after a while.
+func (p *Plane) Lose(t testing.TB, name string) {
+	t.Helper()
+	p.mu.Lock()
+	p.lost[name] = true
+	p.mu.Unlock()
+	abandon := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}}}`, kwokAnnotation)
+	if err := p.core.Patch(types.MergePatchType).Resource("nodes").Name(name).Body(abandon).Do(t.Context()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	dark := []byte(`{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown","message":"the test cut it off"}]}}`)
+	if err := p.core.Patch(types.StrategicMergePatchType).Resource("nodes").Name(name).SubResource("status").Body(dark).Do(t.Context()).Error(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *Plane) isLost(node string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost[node]
+}
+
 // kwokStages have nodes become Ready and stay so, and pods run once they are bound. What becomes of pods of ours is
 // left to [Agents]; other pods run until they are deleted.
 const kwokStages = `apiVersion: kwok.x-k8s.io/v1alpha1
@@ -119,6 +142,7 @@ spec:
   selector:
     matchExpressions:
     - {key: '.metadata.deletionTimestamp', operator: DoesNotExist}
+    - {key: '.metadata.labels["kubetest"]', operator: DoesNotExist}
     - {key: '.status.phase', operator: In, values: [Pending]}
     - {key: '.status.conditions.[] | select( .type == "Ready" ) | .status', operator: NotIn, values: ["True"]}
   next:

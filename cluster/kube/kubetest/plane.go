@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,12 +32,15 @@ type Plane struct {
 	address   string
 	starter   *starter
 	core      rest.Interface
+
+	mu   sync.Mutex
+	lost map[string]bool // nodes that were cut off
 }
 
 // Start starts a control plane with our custom resources in it. It ends with the test.
 func Start(t testing.TB) *Plane {
 	t.Helper()
-	p := &Plane{t: t, kubectl: Program(t, "kubectl"), dir: t.TempDir()}
+	p := &Plane{t: t, kubectl: Program(t, "kubectl"), dir: t.TempDir(), lost: map[string]bool{}}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
 	p.startServer()

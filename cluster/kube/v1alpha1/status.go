@@ -36,6 +36,8 @@ type JobStatus struct {
 	// Started is the begin of the living or last attempt, Served how long those before it ran.
 	Started metav1.MicroTime `json:"started,omitzero"`
 	Served  metav1.Duration  `json:"served,omitzero"`
+	// StuckSince is since when a container of the living attempt cannot be started.
+	StuckSince metav1.MicroTime `json:"stuckSince,omitzero"`
 	// Finished is when the job was over.
 	Finished metav1.MicroTime `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from starting.

@@ -117,6 +117,7 @@ func (in *JobStatus) DeepCopyInto(out *JobStatus) {
 	}
 	in.Started.DeepCopyInto(&out.Started)
 	out.Served = in.Served
+	in.StuckSince.DeepCopyInto(&out.StuckSince)
 	in.Finished.DeepCopyInto(&out.Finished)
 	in.NotBefore.DeepCopyInto(&out.NotBefore)
 	in.CheckpointAt.DeepCopyInto(&out.CheckpointAt)
