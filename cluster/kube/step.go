@@ -31,17 +31,22 @@ import (
 //
 // It returns after how long it wants to look again; 0: when something changes.
 func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
-	select {
-	case <-p.ready: // before that, what is not there may only not have been told
-	default:
-		return 50 * time.Millisecond, nil
-	}
 	s, ok := p.view.look(id, p.Now())
 	if !ok {
 		return 0, nil
 	}
+	if slices.ContainsFunc(s.stale, undeleted) {
+		fresh, err := p.clients.job(ctx, s.object.Namespace, s.object.Name)
+		if err != nil {
+			return 0, fmt.Errorf("reading %s/%s before Jobs of it are deleted: %w", s.object.Namespace, s.object.Name, err)
+		}
+		p.view.setJob(fresh) // watches are not told in one order: the Job may be known before the record that it is of
+		if s, ok = p.view.look(id, p.Now()); !ok {
+			return 0, nil
+		}
+	}
 	for _, old := range s.stale {
-		if old.DeletionTimestamp == nil {
+		if undeleted(old) {
 			if err := p.clients.deleteAttempt(ctx, old); err != nil {
 				return 0, fmt.Errorf("deleting Job %s, whose attempt is over: %w", old.Name, err)
 			}

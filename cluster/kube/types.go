@@ -54,6 +54,10 @@ type Options struct {
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to
 	// 5 min. Default: 1 s.
 	Backoff time.Duration
+	// Alone says that no other controller runs, so no Lease is taken.
+	Alone bool
+	// LeaseDuration is how long others wait for a controller that is gone without a word. Default: 15 s.
+	LeaseDuration time.Duration
 	// Workers bounds how many writes are under way at a time. Default: 16.
 	Workers int
 	// Log gets what an operator would act on. Default: nothing.
@@ -65,6 +69,7 @@ func (o Options) withDefaults() Options {
 	o.Lost = cmp.Or(o.Lost, time.Minute)
 	o.Stuck = cmp.Or(o.Stuck, 10*time.Minute)
 	o.Backoff = cmp.Or(o.Backoff, time.Second)
+	o.LeaseDuration = cmp.Or(o.LeaseDuration, 15*time.Second)
 	o.Workers = cmp.Or(o.Workers, 16)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -17,6 +17,8 @@ import (
 type Script struct {
 	Until string
 	Exit  int
+	// Fails is the attempt that ends with exit code 9 as soon as it runs.
+	Fails int
 	// Acks says that a stop is answered by an acknowledged checkpoint.
 	Acks bool
 	// Stuck is why the container cannot be started, in the kubelet's word: "ErrImagePull". Only for jobs whose labels say
@@ -134,6 +136,8 @@ func (a *Agents) play(ctx context.Context) {
 			err = a.end(ctx, pod, 143, message)
 		case !over && s.Stuck != "" && pod.Spec.NodeName != "" && len(pod.Status.ContainerStatuses) == 0:
 			err = a.stick(ctx, pod, s.Stuck)
+		case !over && s.Fails > 0 && pod.Labels[labelAttempt] == fmt.Sprint(s.Fails) && pod.Status.Phase == corev1.PodRunning:
+			err = a.end(ctx, pod, 9, "")
 		case !over && known && open && pod.Status.Phase == corev1.PodRunning:
 			err = a.end(ctx, pod, s.Exit, "")
 		}
