@@ -298,6 +298,9 @@ func (p *Place) tellReason(ctx context.Context, s standing) error {
 		reason, message = "Invalid", refusal(s.wrong)
 	case s.held && s.hold.Code != "":
 		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()
+		if last := s.object.Status.Result; s.hold.Code == nexus.WaitBackoff && last != nil {
+			message += ": " + last.Message
+		}
 	default:
 		return nil
 	}
