@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"ainexus.io/launch/site"
 	"ainexus.io/nexus"
 )
 
@@ -24,7 +26,7 @@ func launchOrdered(t *testing.T, o nexus.Order, signals chan os.Signal, out io.W
 		t.Fatal(err)
 	}
 	env := map[string]string{EnvOrder: string(text), EnvResult: "/nowhere"}
-	inv, err := ParseArgs([]string{"--nnodes", "1", "--nproc-per-node", fmt.Sprint(o.Seat.Workers), "--max-restarts", "0"}, func(name string) string { return env[name] })
+	inv, err := ParseArgs(site.Site{}, []string{"--nnodes", "1", "--nproc-per-node", fmt.Sprint(o.Seat.Workers), "--max-restarts", "0"}, func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,18 +108,15 @@ func TestTERMToAnOrderedLaunchBecomesACheckpoint(t *testing.T) {
 	t.Parallel()
 	o := trainOrder(t, 2, "")
 	o.Spec.Run.Shell += "; echo then" // below a shell
-	signals, out := make(chan os.Signal, 1), &heard{}
+	signals, out, once := make(chan os.Signal, 1), &heard{}, sync.Once{} // a second TERM would kill
 	out.each = func(text string) {
 		if strings.Count(text, "training\n") == 2 {
-			select {
-			case signals <- syscall.SIGTERM:
-			default:
-			}
+			once.Do(func() { signals <- syscall.SIGTERM })
 		}
 	}
 	result := launchOrdered(t, o, signals, out)
 	if result.OK || result.Cause != nexus.CauseNode || result.Exit != 128+15 || result.Ack == nil || result.Ack.Attempt != o.Job+"/1" {
-		t.Errorf("%+v", result)
+		t.Errorf("%+v\n%s", result, out.text)
 	}
 }
 
@@ -135,7 +134,7 @@ func (h *heard) Write(data []byte) (int, error) {
 
 func TestAnOrderThatMakesNoSense(t *testing.T) {
 	for _, text := range []string{"{", "{}", `{"job": "a", "attempt": 1}`, `{"job": "a", "attempt": 0, "spec": {"run": "x"}}`} {
-		_, err := ParseArgs(nil, func(name string) string { return map[string]string{EnvOrder: text}[name] })
+		_, err := ParseArgs(site.Site{}, nil, func(name string) string { return map[string]string{EnvOrder: text}[name] })
 		if err == nil || !strings.Contains(err.Error(), EnvOrder) {
 			t.Errorf("%s: %v", text, err)
 		}

@@ -195,7 +195,7 @@ spec:
 	asked := time.Now()
 	o := c.until("long", "preempted", func(o object) bool { return o.Status.Preemptions == 1 })
 	t.Logf("it yielded %s after urgent was submitted: %s: %s", time.Since(asked).Round(100*time.Millisecond), o.Status.Reason, o.Status.Message)
-	if o.Status.Phase != nexus.Pending || o.Status.CheckpointAt.IsZero() || o.Status.RestartsUsed != 0 {
+	if o.Status.Phase != nexus.Pending || o.Status.Checkpoint == nil || o.Status.RestartsUsed != 0 {
 		t.Errorf("it yielded without an acknowledged checkpoint, or was charged: %+v", o.Status)
 	}
 	list, err := saved.List(t.Context(), filepath.Join(kept, "ckpt"), o.Metadata.UID, false)
@@ -204,6 +204,9 @@ spec:
 	}
 	if gone, err := os.ReadFile(filepath.Join(kept, "ckpt", "logs", o.Metadata.UID, "1", "0.log")); err != nil || !strings.Contains(string(gone), "epoch 1/") {
 		t.Errorf("the log of the attempt whose pods are gone: %q, %v", gone, err)
+	}
+	if c := o.Status.Checkpoint; c != nil && (c.Attempt != 1 || c.Step != list[0].Step || filepath.Base(c.Path) != filepath.Base(list[0].Path)) {
+		t.Errorf("it acknowledged %+v, and saved %+v", c, list[0])
 	}
 	step := int(list[0].Step)
 	epochs(step/stepsPerEpoch + 2)
