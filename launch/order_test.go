@@ -107,7 +107,7 @@ func TestLogsThatCannotBeKeptStopNobody(t *testing.T) {
 func TestTERMToAnOrderedLaunchBecomesACheckpoint(t *testing.T) {
 	t.Parallel()
 	o := trainOrder(t, 2, "")
-	o.Spec.Run.Shell += "; echo then" // below a shell
+	o.Spec.Run.Shell += "; echo then"                                    // below a shell
 	signals, out, once := make(chan os.Signal, 1), &heard{}, sync.Once{} // a second TERM would kill
 	out.each = func(text string) {
 		if strings.Count(text, "training\n") == 2 {
