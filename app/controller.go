@@ -21,6 +21,14 @@ type ControllerOptions struct {
 	Image string
 	// LauncherImage holds the static program that is copied into the pods. Default: pods run their command as it is.
 	LauncherImage string
+	// Lost is how long the node of a pod may be unreachable before the job goes elsewhere. Default: 1 min.
+	Lost time.Duration
+	// Stuck is how long containers of a job may be impossible to start before the job fails. Default: 10 min.
+	Stuck time.Duration
+	// Alone says that no other controller runs, so no Lease is taken.
+	Alone bool
+	// LeaseDuration is how long others wait for a controller that is gone without a word. Default: 15 s.
+	LeaseDuration time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
 	// Observers are told of each cycle. Default: nobody.
@@ -44,7 +52,7 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	}
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
-		Backoff: opts.Backoff, Log: opts.Logger,
+		Alone: opts.Alone, LeaseDuration: opts.LeaseDuration, Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -63,7 +71,10 @@ func (c *Controller) Start() {
 	})
 }
 
-// Ready is closed when everything that there is was read once.
+// Lost is closed when another controller may lead: then this one does nothing more, and is to be stopped.
+func (c *Controller) Lost() <-chan struct{} { return c.place.Lost() }
+
+// Ready is closed when everything that there is was read once and no other controller leads.
 func (c *Controller) Ready() <-chan struct{} { return c.place.Ready() }
 
 // Stop ends the plans and then the watches. Jobs run on. It may be called more than once.
