@@ -101,6 +101,7 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 		}
 		next.Status.ObservedGeneration = next.Generation
 		setConditions(next, p.Now())
+		setDurability(next, &st.job.Spec, p.Now())
 		written, err := p.clients.putStatus(ctx, next)
 		switch {
 		case err == nil && written.UID != next.UID, apierrors.IsNotFound(err):

@@ -52,6 +52,7 @@ func (p *Plane) AddNode(t testing.TB, n Node) {
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels, Annotations: map[string]string{kwokAnnotation: "fake"}},
 		Status:     corev1.NodeStatus{Capacity: have, Allocatable: have},
 	}
+	p.kubelet.endpoint(&node.Status)
 	ctx := context.Background()
 	if err := p.core.Post().Resource("nodes").Body(node).Do(ctx).Error(); err != nil {
 		t.Fatal(err)

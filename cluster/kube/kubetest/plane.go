@@ -30,6 +30,7 @@ type Plane struct {
 	authority *authority
 	address   string
 	starter   *starter
+	kubelet   *kubelet
 	core      rest.Interface
 }
 
@@ -39,6 +40,7 @@ func Start(t testing.TB) *Plane {
 	p := &Plane{t: t, kubectl: Program(t, "kubectl"), dir: t.TempDir()}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
+	p.kubelet = startKubelet(t, p.authority)
 	p.startServer()
 	p.startControllers()
 	manifests := filepath.Join(moduleRoot(t), "deploy", "manifests")
