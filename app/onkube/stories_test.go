@@ -26,6 +26,7 @@ func TestKubeStories(t *testing.T) {
 		{"successor", successorGoesOn, 0},
 		{"quota", quotaHolds, 0},
 		{"refused", whatCannotBeIsRefused, 0},
+		{"foreign", foreignJobsWaitInLine, 0},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			space := "story-" + story.name

@@ -18,6 +18,7 @@ type Place struct {
 	log     *slog.Logger
 	clients *clients
 	view    *view
+	foreign foreigners
 	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
 	events  chan *corev1.Event
 	born    time.Time // with a monotonic reading: the clock never goes back

@@ -39,6 +39,9 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	if !ok {
 		return 0, nil
 	}
+	if isForeign(s.object) {
+		return p.foreignStep(ctx, s)
+	}
 	for _, old := range s.stale {
 		if old.DeletionTimestamp == nil {
 			if err := p.clients.deleteAttempt(ctx, old); err != nil {
