@@ -6,6 +6,7 @@ import (
 
 	"ainexus.io/cluster/kube"
 	"ainexus.io/engine"
+	"ainexus.io/nexus"
 	"ainexus.io/sched/policy"
 )
 
@@ -21,6 +22,11 @@ type ControllerOptions struct {
 	Image string
 	// LauncherImage holds the static program that is copied into the pods. Default: pods run their command as it is.
 	LauncherImage string
+	// Templates are nodes that an autoscaler may add, as "gpus=8,gpu_model=NVIDIA-H100-80GB-HBM3,gpu_memory=80GiB,cpu=64,memory=512GiB".
+	// Default: nodes like those there are.
+	Templates []string
+	// ScaleUpTimeout is how long a job of a queue with scale_up waits for one. Default: 10 min.
+	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
 	// Observers are told of each cycle. Default: nobody.
@@ -42,9 +48,17 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	var templates []nexus.Node
+	for _, text := range opts.Templates {
+		t, err := kube.ParseTemplate(text)
+		if err != nil {
+			return nil, err
+		}
+		templates = append(templates, t)
+	}
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
-		Backoff: opts.Backoff, Log: opts.Logger,
+		Backoff: opts.Backoff, Templates: templates, ScaleUpTimeout: opts.ScaleUpTimeout, Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err

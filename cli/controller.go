@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Nodes, "nodes", "", "use the nodes with these labels only: pool=gpu,zone=a")
 	cmd.Flags().StringVar(&o.Image, "image", "", "what pods run whose job names no image")
 	cmd.Flags().StringVar(&o.LauncherImage, "launcher-image", "", "image of this program, which is copied into the pods; without it pods run their command as it is")
+	cmd.Flags().StringArrayVar(&o.Templates, "node-template", nil, "a node that an autoscaler may add, for queues with scale_up: gpus=8,gpu_model=NAME,gpu_memory=80GiB,cpu=64,memory=512GiB; can be repeated")
+	cmd.Flags().DurationVar(&o.ScaleUpTimeout, "scale-up-timeout", 10*time.Minute, "how long a job of such a queue waits for nodes before it goes back in line")
 	return cmd
 }
 

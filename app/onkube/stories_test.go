@@ -27,6 +27,7 @@ func TestKubeStories(t *testing.T) {
 		{"quota", quotaHolds, 0},
 		{"refused", whatCannotBeIsRefused, 0},
 		{"foreign", foreignJobsWaitInLine, 0},
+		{"scale-up", autoscalerSeesAGang, 0},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			space := "story-" + story.name

@@ -19,6 +19,7 @@ type Place struct {
 	clients *clients
 	view    *view
 	foreign foreigners
+	scaler  scaler
 	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
 	events  chan *corev1.Event
 	born    time.Time // with a monotonic reading: the clock never goes back

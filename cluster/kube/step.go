@@ -57,7 +57,9 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	case phase == nexus.Pending && cancelled:
 		err = p.cancelWaiting(ctx, id)
 	case phase == nexus.Pending:
-		err = p.tellReason(ctx, s)
+		if again, err = p.scaleUp(ctx, s); err == nil {
+			err = p.tellReason(ctx, s)
+		}
 	case cancelled && s.job.Stop != nexus.StopCancel:
 		err = p.stopRunning(ctx, id, nexus.StopCancel, "cancelled")
 	case phase == nexus.Stopping:
@@ -91,6 +93,9 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	if s.job.Phase == nexus.Running {
 		return 0, nil
 	}
+	if done, err := p.settle(ctx, s); done || err != nil {
+		return 0, err
+	}
 	running := 0
 	for _, pod := range s.pods {
 		if pod.running || pod.over {
@@ -99,7 +104,7 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 		if pod.unschedulable == "" || pod.node != "" {
 			continue
 		}
-		if left := p.opts.Unschedulable - p.Now().Sub(pod.since); left > 0 {
+		if left := p.roomPatience(&s.job) - p.Now().Sub(pod.since); left > 0 {
 			return left, nil
 		}
 		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: "+pod.unschedulable)
@@ -153,7 +158,7 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 		}
 	}
 	p.view.makes(id, s.job.Attempt)
-	err = p.clients.createAttempt(ctx, attemptFor(s.object, s.job, p.opts))
+	err = p.clients.createAttempt(ctx, p.attemptOf(s))
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err):
 		return nil

@@ -44,6 +44,11 @@ type Options struct {
 	LauncherImage string
 	// Unschedulable is how long a pod may find no node before its attempt goes back in line. Default: 5 s.
 	Unschedulable time.Duration
+	// Templates are nodes that an autoscaler may add, for queues with scale_up; see [ParseTemplate]. Nodes like those there
+	// are count too. Default: only those.
+	Templates []nexus.Node
+	// ScaleUpTimeout is how long a pod of a queue with scale_up may find no node. Default: 10 min.
+	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to
 	// 5 min. Default: 1 s.
 	Backoff time.Duration
@@ -55,6 +60,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Unschedulable = cmp.Or(o.Unschedulable, 5*time.Second)
+	o.ScaleUpTimeout = cmp.Or(o.ScaleUpTimeout, 10*time.Minute)
 	o.Backoff = cmp.Or(o.Backoff, time.Second)
 	o.Workers = cmp.Or(o.Workers, 16)
 	if o.Log == nil {
