@@ -6,6 +6,7 @@ import (
 
 	"ainexus.io/cluster/kube"
 	"ainexus.io/engine"
+	"ainexus.io/nexus"
 	"ainexus.io/sched/policy"
 )
 
@@ -29,6 +30,11 @@ type ControllerOptions struct {
 	Alone bool
 	// LeaseDuration is how long others wait for a controller that is gone without a word. Default: 15 s.
 	LeaseDuration time.Duration
+	// Templates are nodes that an autoscaler may add, as "gpus=8,gpu_model=NVIDIA-H100-80GB-HBM3,gpu_memory=80GiB,cpu=64,memory=512GiB".
+	// Default: nodes like those there are.
+	Templates []string
+	// ScaleUpTimeout is how long a job of a queue with scale_up waits for one. Default: 10 min.
+	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
 	// Observers are told of each cycle. Default: nobody.
@@ -50,9 +56,18 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	var templates []nexus.Node
+	for _, text := range opts.Templates {
+		t, err := kube.ParseTemplate(text)
+		if err != nil {
+			return nil, err
+		}
+		templates = append(templates, t)
+	}
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
-		Alone: opts.Alone, LeaseDuration: opts.LeaseDuration, Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Log: opts.Logger,
+		Alone: opts.Alone, LeaseDuration: opts.LeaseDuration, Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Templates: templates, ScaleUpTimeout: opts.ScaleUpTimeout,
+		Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -31,6 +31,8 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&o.LeaseDuration, "lease-duration", 15*time.Second, "how long others wait for a controller that is gone without a word")
 	cmd.Flags().DurationVar(&o.Lost, "lost-after", time.Minute, "how long a node may be unreachable before the jobs on it go elsewhere")
 	cmd.Flags().DurationVar(&o.Stuck, "stuck-after", 10*time.Minute, "how long it may be impossible to start a job's containers, for want of their image perhaps, before the job fails")
+	cmd.Flags().StringArrayVar(&o.Templates, "node-template", nil, "a node that an autoscaler may add, for queues with scale_up: gpus=8,gpu_model=NAME,gpu_memory=80GiB,cpu=64,memory=512GiB; can be repeated")
+	cmd.Flags().DurationVar(&o.ScaleUpTimeout, "scale-up-timeout", 10*time.Minute, "how long a job of such a queue waits for nodes before it goes back in line")
 	return cmd
 }
 

@@ -64,7 +64,13 @@ func (p *program) openCommand() *cobra.Command {
 
 // pageAddress is where the page is, with the token.
 func (p *program) pageAddress(ctx context.Context) (string, error) {
-	client, err := p.connect(ctx)
+	if _, cluster, err := p.cluster(); err != nil || cluster {
+		if err == nil {
+			err = &nexus.Error{Code: nexus.CodeConflict, Message: "a cluster has no page of ours", Hint: "nexus --context local open shows this machine's"}
+		}
+		return "", err
+	}
+	client, err := p.daemon(ctx)
 	if err != nil {
 		return "", err
 	}

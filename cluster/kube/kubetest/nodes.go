@@ -91,6 +91,7 @@ func (p *Plane) postNode(n Node) error {
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels, Annotations: map[string]string{kwokAnnotation: "fake"}},
 		Status:     corev1.NodeStatus{Capacity: have, Allocatable: have},
 	}
+	p.kubelet.endpoint(&node.Status)
 	return p.core.Post().Resource("nodes").Body(node).Do(context.Background()).Error()
 }
 
