@@ -24,7 +24,7 @@ import (
 const everything = `
 namespace: {create: true}
 controller: {replicas: 2, leaderElection: true, jobImage: pytorch/pytorch, nodes: pool=gpu, ownerReferences: true, extraArgs: [--x], priorityClassName: system-cluster-critical}
-gpu: {count: 2}
+gpu: {count: 2, createRuntimeClass: true}
 distributed: {enabled: true, worldSize: 2}
 jobDefaults: {enabled: true}
 queues: [{name: prod, spec: {quota: [{gpus: 16}]}}]
@@ -80,6 +80,7 @@ func TestSwitches(t *testing.T) {
 		{"autoscaling: {metrics: builtin}", []string{"APIService/v1beta2.custom.metrics.k8s.io", "ClusterRole/" + n + "-gpu-metrics", "ClusterRoleBinding/" + n + "-auth-delegator", "ClusterRoleBinding/" + n + "-gpu-metrics",
 			"NetworkPolicy/" + n + "-custom-metrics", "RoleBinding/" + n + "-metrics-reader", "Secret/" + n + "-custom-metrics", "Service/" + n + "-custom-metrics"}, nil},
 		{"namespace: {create: true}", []string{"Namespace/nexus"}, nil},
+		{"gpu: {createRuntimeClass: true}", []string{"RuntimeClass/nvidia"}, nil},
 		{"resourceQuota: {enabled: true}", []string{"ResourceQuota/" + n}, nil},
 		{"limitRange: {enabled: true}", []string{"LimitRange/" + n}, nil},
 		{"devicePlugin: {enabled: true}", []string{"DaemonSet/nvidia-device-plugin", "ServiceAccount/" + n + "-device-plugin"}, nil},
@@ -128,7 +129,7 @@ func TestValuesArrive(t *testing.T) {
 		{"{}", "Deployment/nexus-ai-nexus-controller", main + "image", "ai-nexus/nexus:0.1.0"},
 		{"image: {repository: r, tag: t}", "DaemonSet/nexus-ai-nexus-agent", main + "image", "r:t"},
 		{"{}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --launcher-image=ai-nexus/nexus:0.1.0]"},
-		{"controller: {launcher: false, jobImage: i, jobNamespace: n, nodes: a=b, extraArgs: [--z]}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --image=i --namespace=n --nodes=a=b --z]"},
+		{"controller: {launcher: false, jobImage: i, jobNamespace: team, nodes: a=b, extraArgs: [--z]}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --image=i --namespace=team --nodes=a=b --z]"},
 		{"controller: {replicas: 2, leaderElection: true}", "Deployment/nexus-ai-nexus-controller", "spec.strategy.type", "RollingUpdate"},
 		{"controller: {nodeSelector: {a: b}, priorityClassName: p}", "Deployment/nexus-ai-nexus-controller", pod + "priorityClassName", "p"},
 		{"{}", "DaemonSet/nexus-ai-nexus-agent", pod + "runtimeClassName", "nvidia"},
