@@ -25,6 +25,8 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Kubeconfig, "kubeconfig", p.getenv("KUBECONFIG"), "file that says how to reach the API server (default $KUBECONFIG, else as a pod does)")
 	cmd.Flags().StringVar(&o.Namespace, "namespace", "", "run the jobs of this namespace only")
 	cmd.Flags().StringVar(&o.Nodes, "nodes", "", "use the nodes with these labels only: pool=gpu,zone=a")
+	cmd.Flags().StringVar(&o.Listen, "listen", "none", "host:port of /health and /ready, or none")
+	cmd.Flags().StringVar(&o.Metrics, "metrics-listen", "none", "host:port of /metrics, or none")
 	cmd.Flags().StringVar(&o.Image, "image", "", "what pods run whose job names no image")
 	cmd.Flags().StringVar(&o.LauncherImage, "launcher-image", "", "image of this program, which is copied into the pods; without it pods run their command as it is")
 	cmd.Flags().BoolVar(&o.Alone, "alone", false, "take no Lease: no other controller runs")

@@ -177,6 +177,7 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 			p.view.setJob(written)
 			p.queue.Add(id)
 			p.tell(written, event)
+			p.count(&st.job, written)
 			return nil
 		case !apierrors.IsConflict(err):
 			return fmt.Errorf("writing the status of %s/%s: %w", next.Namespace, next.Name, err)

@@ -65,6 +65,8 @@ type Options struct {
 	LeaseDuration time.Duration
 	// Workers bounds how many writes are under way at a time. Default: 16.
 	Workers int
+	// Tally counts. Default: nobody does.
+	Tally Tally
 	// Log gets what an operator would act on. Default: nothing.
 	Log *slog.Logger
 }
