@@ -168,7 +168,8 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 		}
 		next.Status.ObservedGeneration = next.Generation
 		setConditions(next, p.Now())
-		written, err := p.clients.putStatus(ctx, next)
+		setDurability(next, &st.job.Spec, p.Now())
+		written, err := p.put(ctx, next)
 		switch {
 		case err == nil && written.UID != next.UID, apierrors.IsNotFound(err):
 			return errMoved // it was deleted, and perhaps there is another of that name
@@ -176,11 +177,12 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 			p.view.setJob(written)
 			p.queue.Add(id)
 			p.tell(written, event)
+			p.count(&st.job, written)
 			return nil
 		case !apierrors.IsConflict(err):
 			return fmt.Errorf("writing the status of %s/%s: %w", next.Namespace, next.Name, err)
 		}
-		fresh, err := p.clients.job(ctx, next.Namespace, next.Name)
+		fresh, err := p.fetch(ctx, next)
 		switch {
 		case apierrors.IsNotFound(err):
 			return errMoved

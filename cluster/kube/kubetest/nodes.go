@@ -42,6 +42,18 @@ func (p *Plane) AddNode(t testing.TB, n Node) {
 	p.UntilReady(n.Name)
 }
 
+// UntilReady waits until pods can go to a node.
+func (p *Plane) UntilReady(node string) {
+	p.t.Helper()
+	p.starter.until("node "+node, func() error {
+		var got corev1.Node
+		if err := p.core.Get().Resource("nodes").Name(node).Do(context.Background()).Into(&got); err != nil {
+			return err
+		}
+		return usable(&got)
+	})
+}
+
 // usable says why a node takes no pods yet.
 func usable(n *corev1.Node) error {
 	if len(n.Spec.Taints) > 0 { // the controller manager has not heard yet that it is Ready
@@ -79,19 +91,8 @@ func (p *Plane) postNode(n Node) error {
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels, Annotations: map[string]string{kwokAnnotation: "fake"}},
 		Status:     corev1.NodeStatus{Capacity: have, Allocatable: have},
 	}
+	p.kubelet.endpoint(&node.Status)
 	return p.core.Post().Resource("nodes").Body(node).Do(context.Background()).Error()
-}
-
-// UntilReady waits until pods can go to a node.
-func (p *Plane) UntilReady(node string) {
-	p.t.Helper()
-	p.starter.until("node "+node, func() error {
-		var got corev1.Node
-		if err := p.core.Get().Resource("nodes").Name(node).Do(context.Background()).Into(&got); err != nil {
-			return err
-		}
-		return usable(&got)
-	})
 }
 
 // Cordon keeps new pods from a node, or lets them come again.

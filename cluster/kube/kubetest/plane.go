@@ -33,6 +33,7 @@ type Plane struct {
 	authority *authority
 	address   string
 	starter   *starter
+	kubelet   *kubelet
 	core      rest.Interface
 	audit     string // path of the log of writes; empty: none is kept
 
@@ -52,6 +53,7 @@ func start(t testing.TB, audit string) *Plane {
 	p := &Plane{t: t, audit: audit, kubectl: Program(t, "kubectl"), dir: t.TempDir(), lost: map[string]bool{}}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
+	p.kubelet = startKubelet(t, p.authority)
 	p.startServer()
 	p.startControllers()
 	manifests := filepath.Join(moduleRoot(t), "deploy", "manifests")
