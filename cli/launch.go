@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -16,6 +17,7 @@ import (
 	"ainexus.io/gpu"
 	"ainexus.io/launch"
 	"ainexus.io/launch/site"
+	"ainexus.io/proc"
 )
 
 // launchCommand stands in the tree for help and completion; [program.direct] finds the verb before.
@@ -26,6 +28,13 @@ func (p *program) launchCommand() *cobra.Command {
 		RunE:               func(_ *cobra.Command, args []string) error { return p.launch(args) },
 	}
 }
+
+// What the controller of a cluster tells the launcher in a pod (cluster/kube/objects.go): where to leave the result, and how long
+// workers have to save.
+const (
+	envLastWords = "NEXUS_TERMINATION_LOG"
+	envGrace     = "NEXUS_GRACE"
+)
 
 // launch runs a bare launcher.
 func (p *program) launch(args []string) error {
@@ -83,6 +92,14 @@ func (p *program) launch(args []string) error {
 	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), cpus, signals, ownArgv(verbKeeper)
 	if threads := launch.Threads(o); threads > 0 {
 		fmt.Fprintf(p.err, "note: OMP_NUM_THREADS is %d for each of the %d workers, who share %d CPUs; set it to choose\n", threads, o.Workers, cpus)
+	}
+	if path := p.getenv(envLastWords); path != "" { // a pod of a NexusJob
+		o.LastWords, o.Attempt = path, p.getenv(proc.EnvAttempt)
+		if grace := p.getenv(envGrace); grace != "" {
+			if o.Grace, err = time.ParseDuration(grace); err != nil {
+				return fmt.Errorf("%s: %w", envGrace, err)
+			}
+		}
 	}
 	o.Stdout, o.Stderr = p.out, p.err
 	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))

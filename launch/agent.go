@@ -29,6 +29,7 @@ type agent struct {
 	}
 	meet           Meet
 	role, runID    string
+	words          string // path of the last words; empty: none
 	logDir         string
 	redirects, tee Std
 	shown          []int // local ranks; nil: all
@@ -261,7 +262,7 @@ func (a *agent) record(s elastic.State) error {
 	a.rounds.RestartsLeft = s.RestartsLeft
 	a.rounds.Rounds = append(a.rounds.Rounds, nexus.Round{Number: s.Round, Began: a.clock.Wall()})
 	if a.bare {
-		return nil
+		return a.roundWords(s.Round)
 	}
 	return a.dir.WriteRounds(a.rounds)
 }

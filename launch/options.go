@@ -23,6 +23,12 @@ type Options struct {
 	CPUs        int           // logical CPUs that the workers share between them; 0: unknown
 	Node        string        // name of this machine
 
+	// Attempt is the name of the attempt that this is part of, "<job id>/<number>", where somebody has given it one who starts no
+	// two on one machine, as pods have. Default: a random job's first.
+	Attempt string
+	// LastWords is a file that the result is left in, shortened, for whoever started this. Empty: none.
+	LastWords string
+
 	RunID      string // default: a random one
 	Role       string // default "default"
 	MasterAddr string // default 127.0.0.1

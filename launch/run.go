@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -41,7 +42,14 @@ func Run(ctx context.Context, opts Options) (nexus.Result, error) {
 	if opts.Stderr != nil {
 		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal)
 	}
-	return a.runWith(ctx, opts)
+	result, err := a.runWith(ctx, opts)
+	if err != nil {
+		result = nexus.Result{Attempt: a.order.Attempt, Cause: nexus.CauseSetup, Rank: -1, Exit: 1, Message: err.Error(), LostSeconds: -1}
+	}
+	if mute := a.lastWords(result); mute != nil {
+		a.screen.say(mute.Error())
+	}
+	return result, err
 }
 
 // runWith listens to signals while the attempt runs.
@@ -71,7 +79,7 @@ func (o Options) agent() (*agent, error) {
 		return nil, errors.New("the log directory is not absolute")
 	}
 	a := &agent{
-		bare: true, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, shown: o.Show, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
+		bare: true, role: o.Role, words: o.LastWords, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, shown: o.Show, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
 		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, log: o.Logger,
 	}
 	a.master.addr, a.master.port = o.MasterAddr, o.MasterPort
@@ -88,7 +96,14 @@ func (o Options) agent() (*agent, error) {
 		a.grace = defaultGrace
 	}
 	// Random whatever RunID says: two launches may be given the same one, and each kills only its own.
-	job := "launch-" + strings.ToLower(rand.Text()[:12])
+	job, number := "launch-"+strings.ToLower(rand.Text()[:12]), 1
+	if i := strings.LastIndexByte(o.Attempt, '/'); i > 0 {
+		n, err := strconv.Atoi(o.Attempt[i+1:])
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("the attempt %q is not <job id>/<number>", o.Attempt)
+		}
+		job, number = o.Attempt[:i], n
+	}
 	a.runID = o.RunID
 	if a.runID == "" {
 		a.runID = job
@@ -103,7 +118,7 @@ func (o Options) agent() (*agent, error) {
 		}
 	}
 	a.order = nexus.Order{
-		Job: job, Attempt: 1, Workdir: o.Dir, Env: env, RestartsLeft: o.MaxRestarts,
+		Job: job, Attempt: number, Workdir: o.Dir, Env: env, RestartsLeft: o.MaxRestarts,
 		Seat: nexus.Seat{Node: o.Node, Workers: max(1, o.Workers), CPU: nexus.CPU(o.CPUs) * 1000},
 		Spec: nexus.Spec{
 			Run: o.Command, Workers: max(1, o.Workers), NoProgress: nexus.Duration(o.NoProgress),
