@@ -161,7 +161,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	root.nexus(0, `queue research is deleted`, "--context", "kube", "queues", "delete", "research")
 
 	// What makes no sense here says so in a line with a hint.
-	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}} {
+	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}, {"exec", "big", "--", "ls"}} {
 		a.nexus(5, `^error: .*\nhint: `, args...)
 	}
 	a.with("run: x\n", 5, `only the controller`, "submit", "--dry-run", "-")

@@ -93,7 +93,7 @@ func (p *program) tree() *cobra.Command {
 	root.PersistentFlags().StringVar(&p.at, "context", "", "speak to this place: local, kube, or kube:NAME of the kubeconfig (default $NEXUS_CONTEXT, else what nexus context use says)")
 	root.AddCommand(
 		p.runCommand(), p.submitCommand(), p.psCommand(), p.whyCommand(), p.logsCommand(), p.waitCommand(), p.attachCommand(),
-		p.checkpointsCommand(), p.cancelCommand(), p.holdCommand(), p.releaseCommand(), p.requeueCommand(), p.prioCommand(),
+		p.checkpointsCommand(), p.execCommand(), p.cancelCommand(), p.holdCommand(), p.releaseCommand(), p.requeueCommand(), p.prioCommand(),
 		p.nodesCommand(), p.queuesCommand(), p.historyCommand(), p.renderCommand(), p.doctorCommand(), p.batchSizeCommand(), p.simulateCommand(),
 		p.contextCommand(), p.upCommand(), p.controllerCommand(), p.openCommand(), p.tokenCommand(), p.healthCommand(), p.versionCommand(), p.launchCommand(),
 	)

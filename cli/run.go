@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -93,7 +94,8 @@ func (p *program) ended(ctx context.Context, f *follower) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range outcome(view) {
+	told := outcome(view)
+	for _, line := range slices.Insert(told, 1, causeLines(view.Result, f.screen.safe)...) {
 		_ = f.screen.line("%s", line)
 	}
 	return exitOf(view)

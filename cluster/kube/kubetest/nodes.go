@@ -62,9 +62,15 @@ func (p *Plane) AddNode(t testing.TB, n Node) {
 			t.Logf("deleting node %s: %v", n.Name, err)
 		}
 	})
-	p.starter.until("node "+n.Name, func() error {
+	p.UntilReady(n.Name)
+}
+
+// UntilReady waits until pods can go to a node.
+func (p *Plane) UntilReady(node string) {
+	p.t.Helper()
+	p.starter.until("node "+node, func() error {
 		var got corev1.Node
-		if err := p.core.Get().Resource("nodes").Name(n.Name).Do(ctx).Into(&got); err != nil {
+		if err := p.core.Get().Resource("nodes").Name(node).Do(context.Background()).Into(&got); err != nil {
 			return err
 		}
 		if len(got.Spec.Taints) > 0 { // the controller manager has not heard yet that it is Ready
