@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -29,6 +30,8 @@ type ControllerOptions struct {
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
+	// Custom is where the metrics are served that autoscalers want. Default: they are not.
+	Custom GPUMetricsOptions
 	// Observers are told of each cycle. Default: nobody.
 	Observers []engine.Observer
 	// Logger gets what an operator would act on. Default: nothing.
@@ -38,6 +41,7 @@ type ControllerOptions struct {
 // Controller is the engine over a Kubernetes cluster.
 type Controller struct {
 	place  *kube.Place
+	custom custom
 	engine *engine.Engine
 	log    *slog.Logger
 	life   *life
@@ -63,13 +67,18 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Controller{place: place, engine: engine.New(place, policy.Default(), opts.Observers, opts.Logger), log: opts.Logger, life: newLife()}, nil
+	custom, err := openCustom(opts)
+	if err != nil {
+		return nil, errors.Join(err, place.Stop())
+	}
+	return &Controller{place: place, custom: custom, engine: engine.New(place, policy.Default(), opts.Observers, opts.Logger), log: opts.Logger, life: newLife()}, nil
 }
 
 // Start goes on with the jobs that live, and plans. It returns at once; a second call does nothing.
 func (c *Controller) Start() {
 	c.life.start.Do(func() {
 		c.place.Start()
+		c.custom.start()
 		c.life.running.Go(func() {
 			_ = c.engine.Run(c.life.ctx) // it ends with the context only
 		})
@@ -85,7 +94,7 @@ func (c *Controller) Stop() error {
 	c.life.stop.Do(func() {
 		c.life.cancel()
 		c.life.running.Wait()
-		c.life.err = c.place.Stop()
+		c.life.err = errors.Join(c.custom.stop(), c.place.Stop())
 		close(c.life.done)
 	})
 	<-c.life.done

@@ -26,6 +26,8 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.LauncherImage, "launcher-image", "", "image of this program, which is copied into the pods; without it pods run their command as it is")
 	cmd.Flags().StringArrayVar(&o.Templates, "node-template", nil, "a node that an autoscaler may add, for queues with scale_up: gpus=8,gpu_model=NAME,gpu_memory=80GiB,cpu=64,memory=512GiB; can be repeated")
 	cmd.Flags().DurationVar(&o.ScaleUpTimeout, "scale-up-timeout", 10*time.Minute, "how long a job of such a queue waits for nodes before it goes back in line")
+	cmd.Flags().StringVar(&o.Custom.Listen, "custom-metrics-listen", "", "serve custom.metrics.k8s.io, for autoscalers, at this host:port")
+	cmd.Flags().StringVar(&o.Custom.Certs, "custom-metrics-certs", "", "directory with tls.crt and tls.key for that")
 	return cmd
 }
 

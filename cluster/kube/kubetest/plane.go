@@ -67,12 +67,13 @@ func (p *Plane) startServer() {
 	a.issue("server", "kube-apiserver", nil, true)
 	a.issue("accounts", "service-accounts", nil, false)
 	a.issue("to-kubelets", "kube-apiserver", nil, false)
-	p.starter.start(Program(p.t, "kube-apiserver"), "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
+	front := p.frontProxy()
+	p.starter.start(Program(p.t, "kube-apiserver"), append(front, "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
 		"--cert-dir="+p.dir, "--tls-cert-file="+a.path("server.crt"), "--tls-private-key-file="+a.path("server.key"), "--client-ca-file="+a.path("ca.crt"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+a.path("accounts.pub"),
 		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate="+a.path("to-kubelets.crt"), "--kubelet-client-key="+a.path("to-kubelets.key"),
-		"--service-account-signing-key-file="+a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false")
+		"--service-account-signing-key-file="+a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false")...)
 	p.Kubeconfig = a.kubeconfig(p.address, "admin", "admin", "system:masters")
 	config, err := clientcmd.BuildConfigFromFlags("", p.Kubeconfig)
 	if err != nil {
@@ -98,7 +99,7 @@ func (p *Plane) startControllers() {
 	p.t.Helper()
 	a := p.authority
 	p.starter.start(Program(p.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig(p.address, "kcm", "kcm", "system:masters"),
-		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false",
+		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false", "--horizontal-pod-autoscaler-sync-period=2s",
 		"--service-account-private-key-file="+a.path("accounts.key"), "--root-ca-file="+a.path("ca.crt"))
 	scheduler := a.path("scheduler.yaml")
 	p.write(scheduler, fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
