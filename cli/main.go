@@ -20,7 +20,7 @@ func Main(args []string) int {
 		terminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	if len(args) > 1 {
-		if verb, ok := p.direct(args[1]); ok {
+		if verb, ok := p.direct(args[1:]); ok {
 			return p.finish(verb(args[2:]))
 		}
 	}
@@ -95,7 +95,7 @@ func (p *program) tree() *cobra.Command {
 		p.runCommand(), p.submitCommand(), p.psCommand(), p.whyCommand(), p.logsCommand(), p.waitCommand(), p.attachCommand(),
 		p.checkpointsCommand(), p.execCommand(), p.cancelCommand(), p.holdCommand(), p.releaseCommand(), p.requeueCommand(), p.prioCommand(),
 		p.nodesCommand(), p.queuesCommand(), p.historyCommand(), p.renderCommand(), p.doctorCommand(), p.batchSizeCommand(), p.simulateCommand(),
-		p.contextCommand(), p.upCommand(), p.controllerCommand(), p.openCommand(), p.tokenCommand(), p.healthCommand(), p.versionCommand(), p.launchCommand(),
+		p.contextCommand(), p.upCommand(), p.controllerCommand(), p.nodeAgentCommand(), p.openCommand(), p.tokenCommand(), p.healthCommand(), p.versionCommand(), p.launchCommand(),
 	)
 	return root
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"ainexus.io/launch/site"
 	"ainexus.io/nexus"
 )
 
@@ -24,7 +25,7 @@ func launchOrdered(t *testing.T, o nexus.Order, signals chan os.Signal, out io.W
 		t.Fatal(err)
 	}
 	env := map[string]string{EnvOrder: string(text), EnvResult: "/nowhere"}
-	inv, err := ParseArgs([]string{"--nnodes", "1", "--nproc-per-node", fmt.Sprint(o.Seat.Workers), "--max-restarts", "0"}, func(name string) string { return env[name] })
+	inv, err := ParseArgs(site.Site{}, []string{"--nnodes", "1", "--nproc-per-node", fmt.Sprint(o.Seat.Workers), "--max-restarts", "0"}, func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func (h *heard) Write(data []byte) (int, error) {
 
 func TestAnOrderThatMakesNoSense(t *testing.T) {
 	for _, text := range []string{"{", "{}", `{"job": "a", "attempt": 1}`, `{"job": "a", "attempt": 0, "spec": {"run": "x"}}`} {
-		_, err := ParseArgs(nil, func(name string) string { return map[string]string{EnvOrder: text}[name] })
+		_, err := ParseArgs(site.Site{}, nil, func(name string) string { return map[string]string{EnvOrder: text}[name] })
 		if err == nil || !strings.Contains(err.Error(), EnvOrder) {
 			t.Errorf("%s: %v", text, err)
 		}

@@ -83,7 +83,7 @@ func NewGPUMetrics(opts GPUMetricsOptions) (*GPUMetrics, error) {
 	if err != nil {
 		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
 	}
-	clients, err := newClients(rest.CopyConfig(config))
+	clients, err := newClients(rest.CopyConfig(config), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (p *Place) foreignStep(ctx context.Context, s standing) (again time.Duratio
 	case phase == nexus.Pending:
 		err = p.tellReason(ctx, s)
 	case phase == nexus.Stopping:
-		if len(alive(s.pods)) == 0 {
+		if len(s.alive()) == 0 {
 			err = p.conclude(ctx, s)
 		}
 	default:
@@ -142,7 +142,7 @@ func (p *Place) foreignLiving(ctx context.Context, s standing) (time.Duration, e
 		return 0, nil
 	}
 	if suspended(j) { // somebody did: it waits again
-		if len(alive(s.pods)) > 0 {
+		if len(s.alive()) > 0 {
 			return 0, nil
 		}
 		at := p.Now()

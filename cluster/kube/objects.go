@@ -97,15 +97,16 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 		names[i] = s.Node
 	}
 	slices.Sort(names)
-	grace, no := int64((defaultGrace+margin)/time.Second), false
-	if c := j.Spec.Checkpoint; c != nil {
-		grace = int64((time.Duration(c.Grace) + margin) / time.Second)
-	}
+	grace, lost, no := graceOf(&j.Spec), int64(opts.Lost/time.Second), false
 	spec := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-		Affinity:    &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
-		Tolerations: []corev1.Toleration{{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists}},
-		Containers:  []corev1.Container{containerFor(o, j, opts)},
+		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
+		Tolerations: []corev1.Toleration{
+			{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists},
+			{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+			{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+		},
+		Containers: []corev1.Container{containerFor(o, j, opts)},
 	}
 	if len(seats) > 1 {
 		spec.Subdomain = serviceName(o.Name)
@@ -141,6 +142,14 @@ func restrict(spec *corev1.PodSpec) {
 			}
 		}
 	}
+}
+
+// graceOf is how many seconds a pod has from TERM to KILL.
+func graceOf(s *nexus.Spec) int64 {
+	if c := s.Checkpoint; c != nil {
+		return int64((time.Duration(c.Grace) + margin) / time.Second)
+	}
+	return int64((defaultGrace + margin) / time.Second)
 }
 
 // amongNodes selects nodes by the names of their objects, not by a label: every node has that, and the kube-scheduler

@@ -77,7 +77,7 @@ func NewClient(r Reach) (*Client, error) {
 		return nil, unreadable(r, err)
 	}
 	config.UserAgent = "nexus"
-	clients, err := newClients(config)
+	clients, err := newClients(config, nil)
 	if err != nil {
 		return nil, err
 	}

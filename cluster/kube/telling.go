@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,10 +68,13 @@ func camel(code string) string {
 	return word
 }
 
-// tell posts an Event about a job. One that cannot be posted is logged: the job matters more.
+// tell posts an Event about a job, unless it has no name. One that cannot be posted is logged: the job matters more.
 func (p *Place) tell(o *v1alpha1.NexusJob, what string) {
+	if what == "" {
+		return
+	}
 	kind := corev1.EventTypeNormal
-	if o.Status.Phase == string(nexus.Failed) || what == "NodeLost" || what == "Invalid" {
+	if o.Status.Phase == string(nexus.Failed) || slices.Contains([]string{"NodeLost", "Invalid", reasonImage, reasonContainer}, what) {
 		kind = corev1.EventTypeWarning
 	}
 	about := corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob", Namespace: o.Namespace,

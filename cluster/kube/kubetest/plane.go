@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,12 +35,22 @@ type Plane struct {
 	starter   *starter
 	kubelet   *kubelet
 	core      rest.Interface
+	audit     string // path of the log of writes; empty: none is kept
+
+	mu   sync.Mutex
+	lost map[string]bool // nodes that were cut off
 }
 
 // Start starts a control plane with our custom resources in it. It ends with the test.
 func Start(t testing.TB) *Plane {
 	t.Helper()
-	p := &Plane{t: t, kubectl: Program(t, "kubectl"), dir: t.TempDir()}
+	return start(t, "")
+}
+
+// start starts a control plane that writes down who wrote what, where audit names a file.
+func start(t testing.TB, audit string) *Plane {
+	t.Helper()
+	p := &Plane{t: t, audit: audit, kubectl: Program(t, "kubectl"), dir: t.TempDir(), lost: map[string]bool{}}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
 	p.kubelet = startKubelet(t, p.authority)
@@ -67,13 +78,17 @@ func (p *Plane) startServer() {
 	a.issue("server", "kube-apiserver", nil, true)
 	a.issue("accounts", "service-accounts", nil, false)
 	a.issue("to-kubelets", "kube-apiserver", nil, false)
-	front := p.frontProxy()
-	p.starter.start(Program(p.t, "kube-apiserver"), append(front, "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
+	args := []string{"--etcd-servers=http://" + etcd, "--bind-address=127.0.0.1", "--secure-port=" + port,
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
-		"--cert-dir="+p.dir, "--tls-cert-file="+a.path("server.crt"), "--tls-private-key-file="+a.path("server.key"), "--client-ca-file="+a.path("ca.crt"),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+a.path("accounts.pub"),
-		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate="+a.path("to-kubelets.crt"), "--kubelet-client-key="+a.path("to-kubelets.key"),
-		"--service-account-signing-key-file="+a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false")...)
+		"--cert-dir=" + p.dir, "--tls-cert-file=" + a.path("server.crt"), "--tls-private-key-file=" + a.path("server.key"), "--client-ca-file=" + a.path("ca.crt"),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + a.path("accounts.pub"),
+		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate=" + a.path("to-kubelets.crt"), "--kubelet-client-key=" + a.path("to-kubelets.key"),
+		"--service-account-signing-key-file=" + a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false"}
+	if p.audit != "" {
+		p.write(a.path("audit.yaml"), auditPolicy)
+		args = append(args, "--audit-policy-file="+a.path("audit.yaml"), "--audit-log-path="+p.audit, "--audit-log-mode=batch", "--audit-log-maxsize=4096")
+	}
+	p.starter.start(Program(p.t, "kube-apiserver"), append(args, p.frontProxy()...)...)
 	p.Kubeconfig = a.kubeconfig(p.address, "admin", "admin", "system:masters")
 	config, err := clientcmd.BuildConfigFromFlags("", p.Kubeconfig)
 	if err != nil {
@@ -93,6 +108,16 @@ func (p *Plane) startServer() {
 		return p.core.Get().AbsPath("/readyz").Do(context.Background()).Error()
 	})
 }
+
+// auditPolicy has writes written down, once they are answered, without what was written.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: None, verbs: [get, list, watch]}
+- {level: None, resources: [{group: coordination.k8s.io}, {group: "", resources: [nodes, nodes/status]}]}
+- {level: Metadata, omitManagedFields: true}
+`
 
 // startControllers starts what acts on what the API server is told.
 func (p *Plane) startControllers() {
