@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -64,8 +65,9 @@ type GPUMetricsOptions struct {
 	Listen string
 	// Certs is a directory with tls.crt and tls.key; what signed the first is the caBundle of our APIService. No default.
 	Certs string
-	// Agents selects the pods that tell of GPUs, by labels; their annotation prometheus.io/port is the port. Default:
-	// app.kubernetes.io/component=agent.
+	// Agents selects the pods that tell of GPUs, by labels: agents of ours, or NVIDIA's DCGM exporter where that knows pods.
+	// Their annotation prometheus.io/port is the port, else the container's port of the name metrics. Default:
+	// app.kubernetes.io/component in (agent,dcgm-exporter).
 	Agents string
 	// Period is how often they are asked. Default: 15 s.
 	Period time.Duration
@@ -75,7 +77,7 @@ type GPUMetricsOptions struct {
 
 // NewGPUMetrics listens. Nothing is asked of the API server before [GPUMetrics.Start].
 func NewGPUMetrics(opts GPUMetricsOptions) (*GPUMetrics, error) {
-	opts.Agents, opts.Period = cmp.Or(opts.Agents, "app.kubernetes.io/component=agent"), cmp.Or(opts.Period, 15*time.Second)
+	opts.Agents, opts.Period = cmp.Or(opts.Agents, "app.kubernetes.io/component in (agent,dcgm-exporter)"), cmp.Or(opts.Period, 15*time.Second)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -221,7 +223,7 @@ func (m *GPUMetrics) scrape(ctx context.Context) error {
 			continue
 		}
 		asks.Go(func() error {
-			use, err := m.ask(ctx, net.JoinHostPort(pod.Status.PodIP, cmp.Or(pod.Annotations["prometheus.io/port"], "9090")))
+			use, err := m.ask(ctx, net.JoinHostPort(pod.Status.PodIP, portOf(pod)))
 			if err != nil {
 				return fmt.Errorf("agent %s/%s: %w", pod.Namespace, pod.Name, err)
 			}
@@ -242,6 +244,21 @@ func (m *GPUMetrics) scrape(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// portOf is where a pod tells its metrics.
+func portOf(pod *corev1.Pod) string {
+	if port := pod.Annotations["prometheus.io/port"]; port != "" {
+		return port
+	}
+	for _, c := range pod.Spec.Containers {
+		for _, port := range c.Ports {
+			if port.Name == "metrics" {
+				return strconv.Itoa(int(port.ContainerPort))
+			}
+		}
+	}
+	return "9090"
 }
 
 func (m *GPUMetrics) ask(ctx context.Context, address string) (map[podName]int64, error) {

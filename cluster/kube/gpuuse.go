@@ -8,10 +8,12 @@ import (
 	"strings"
 )
 
-// The series of node agents that tell how busy the GPUs of pods are. The first may say by itself whose the device is
-// (namespace, pod); else the second joins them by uuid, so that no label of a pod is on hardware series.
+// The series that tell how busy the GPUs of pods are: ours, and NVIDIA's DCGM exporter's, in percent. They may say by
+// themselves whose the device is (namespace, pod); else the third joins them by uuid, so that no label of a pod is on hardware
+// series.
 const (
 	seriesUtilization = "nexus_gpu_utilization_ratio"
+	seriesDCGM        = "DCGM_FI_DEV_GPU_UTIL"
 	seriesPodGPU      = "nexus_pod_gpu_info"
 )
 
@@ -39,6 +41,10 @@ func gpuUse(r io.Reader) (map[podName]int64, error) {
 		case seriesUtilization:
 			if value >= 0 && value <= 1 {
 				gauges = append(gauges, gauge{pod, labels["uuid"], value})
+			}
+		case seriesDCGM:
+			if value >= 0 && value <= 100 { // blank is 2^63 - something
+				gauges = append(gauges, gauge{pod, labels["UUID"], value / 100})
 			}
 		case seriesPodGPU:
 			if pod.name != "" && labels["gpu_uuid"] != "" {

@@ -18,10 +18,13 @@ nexus_gpu_utilization_ratio{uuid="GPU-5"} NaN
 nexus_gpu_utilization_ratio{uuid="GPU-6",namespace="a",pod="strange \"}"} 0.001
 nexus_pod_gpu_info{namespace="b",pod="q",gpu_uuid="GPU-3"} 1
 nexus_pod_gpu_info{namespace="b",pod="r",gpu_uuid="GPU-3"} 1
+DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-7",namespace="c",pod="s",container="main"} 40
+DCGM_FI_DEV_GPU_UTIL{gpu="1",UUID="GPU-8",namespace="c",pod="s",container="main"} 9.223372036854775794e+18
+DCGM_FI_DEV_GPU_UTIL{gpu="2",UUID="GPU-9",namespace="",pod="",container=""} 100
 other 5
 broken{a= 5
 `))
-	want := map[podName]int64{{"a", "p"}: 92_500, {"b", "q"}: 20_000, {"b", "r"}: 20_000, {"a", `strange "}`}: 100}
+	want := map[podName]int64{{"a", "p"}: 92_500, {"b", "q"}: 20_000, {"b", "r"}: 20_000, {"a", `strange "}`}: 100, {"c", "s"}: 40_000}
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("%v, %v, wanted %v", got, err, want)
 	}
