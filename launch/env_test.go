@@ -107,7 +107,9 @@ func TestWhatTheJobSaysAboutItsEnvironment(t *testing.T) {
 // What NCCL is told follows from the node, as the doctor shows it; what is set already stays, and workers without a GPU are
 // told the interface alone.
 func TestWhatNCCLIsTold(t *testing.T) {
-	link := func(target string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777} }
+	link := func(target string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
+	}
 	text := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	node := fstest.MapFS{
 		"proc/driver/nvidia/gpus/0000:19:00.0/information": text("Model: NVIDIA H100 80GB HBM3"),
