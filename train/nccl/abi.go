@@ -24,11 +24,11 @@ type uniqueID struct{ internal [128]byte }
 
 // config is ncclConfig_t as NCCL 2.14 had it first. Newer ones take it by its size and version, and the rest from their defaults.
 type config struct {
-	size     uint64
-	magic    uint32
-	version  uint32
-	blocking int32
-	_        int32
+	size    uint64
+	magic   uint32
+	version uint32
+	_       int32 // blocking: 0, calls return at once
+	_       int32
 }
 
 const (

@@ -247,7 +247,7 @@ func TestCollectives(t *testing.T) {
 func TestOldLibrary(t *testing.T) {
 	l := nccltest.Build(t, "ncclCommInitRankConfig", "ncclCommFinalize", "ncclGetLastError")
 	each(t, ranks(t, 2, "work", l, "STUB_NCCL_VERSION=21003"), "well, with 7 calls carried")
-	each(t, ranks(t, 2, "work", l, "STUB_NCCL_VERSION=2304"), "reason=\"libnccl is of version 2304", 1)
+	each(t, ranks(t, 2, "learn", l, "STUB_NCCL_VERSION=2304"), "reason=\"libnccl is of version 2304", 1)
 }
 
 // Training is the same on all ranks, and its gradients are carried.
@@ -279,7 +279,7 @@ func TestDoingWithout(t *testing.T) {
 		{l, []string{"1:STUB_GPUS=0"}, "WARN msg=\"the ranks talk over memory and TCP\" rank=1 rank=1 reason=\"there is no GPU here\"", 1},
 		{nccltest.Libraries{NCCL: l.CUDA, CUDA: l.CUDA}, nil, "level=WARN msg=\"the ranks talk over memory and TCP\" rank=0 rank=0 reason=\"libnccl is too old, or something else: it has no ncclGetVersion\"", 0},
 	} {
-		texts := ranks(t, 2, "work", test.l, test.vars...)
+		texts := ranks(t, 2, "learn", test.l, test.vars...)
 		each(t, texts, "well, with 0 calls carried")
 		if !strings.Contains(texts[test.who], test.want) || strings.Contains(texts[1-test.who], "reason=") {
 			t.Errorf("no %q by rank %d alone:\n%s\n%s", test.want, test.who, texts[0], texts[1])
