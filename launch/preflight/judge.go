@@ -40,13 +40,14 @@ const (
 
 // Judge makes a report of what was found. It is a pure function.
 func Judge(f Found) Report {
-	var r Report
+	r := Report{Nodes: []Node{}, Troubles: []Trouble{}}
 	for _, n := range f.Nodes {
 		if n != nil {
 			r.Nodes = append(r.Nodes, *n)
 		}
 	}
-	r.Pairs = slices.SortedFunc(slices.Values(f.Pairs), func(a, b Pair) int { return (a.A-b.A)<<16 + a.B - b.B })
+	r.Pairs = append([]Pair{}, f.Pairs...)
+	slices.SortFunc(r.Pairs, func(a, b Pair) int { return (a.A-b.A)<<16 + a.B - b.B })
 	if f.Whole != nil {
 		r.Whole = f.Whole.Bytes
 	}

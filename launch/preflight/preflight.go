@@ -53,6 +53,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Meeting.Timing.Silence <= 0 { // links are filled on purpose: a late heartbeat is no death here
+		o.Meeting.Timing.Silence = 10 * time.Second
+	}
 	if o.Meeting.Say == nil {
 		o.Meeting.Say = func(string) {}
 	}

@@ -301,10 +301,10 @@ func TestFailures(t *testing.T) {
 		{"an error from elsewhere", "loop", []string{"1:STUB_NCCL=async-error@20"},
 			"rank 1 failed: NCCL, all-reduce: remote process exited or there was a network error: stub: the connection was reset by peer", nil},
 		{"a rank dies in the middle", "loop", []string{"1:STUB_NCCL=die@20"}, "rank 1 died", []int{1}},
-		{"a kernel hangs", "loop", []string{"1:STUB_NCCL=hang@20", "NCCL_TEST_TIMEOUT=2s"}, "is not done after 2s: every rank is in it", nil},
+		{"a kernel hangs", "loop", []string{"1:STUB_NCCL=hang@20", "NCCL_TEST_TIMEOUT=5s"}, "is not done after 5s", nil},
 		{"no memory", "loop", []string{"1:STUB_CUDA=oom"}, "rank 1 failed: CUDA, taking 262144 bytes of memory: out of memory (error 2)", nil},
-		{"a driver that does not return", "loop", []string{"1:STUB_CUDA=hang", "NCCL_TEST_TIMEOUT=2s"}, "is not done after 2s", nil},
-		{"one that does not come", "work", []string{"1:STUB_NCCL=init-hang", "NCCL_TEST_JOIN=5s"}, "the other ranks' carriers did not come in time", nil},
+		{"a driver that does not return", "loop", []string{"1:STUB_CUDA=hang", "NCCL_TEST_TIMEOUT=5s"}, "is not done after 5s", nil},
+		{"one that does not come", "work", []string{"1:STUB_NCCL=init-hang", "NCCL_TEST_JOIN=15s"}, "the other ranks' carriers did not come in time", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
