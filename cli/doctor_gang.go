@@ -43,7 +43,7 @@ func (p *program) gang(ctx context.Context, flags gangFlags) error {
 	if err != nil {
 		host = "localhost"
 	}
-	inv, err := launch.ParseArgsAt(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), flags.args(), p.getenv)
+	inv, err := launch.ParseArgs(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), flags.args(), p.getenv)
 	switch {
 	case errors.Is(err, launch.ErrOtherTells):
 		return &exit{code: exitUsage}

@@ -47,6 +47,7 @@ type roundFacts struct {
 	role      string
 	runID     string
 	dir       attempt.Dir
+	threads   []int // of each worker that is bound to CPUs; nil: its part of the seat's
 	errorFile func(rank int) string
 	nccl      []fabric.Setting
 }
@@ -84,7 +85,11 @@ func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []
 	} {
 		env[key] = value
 	}
-	unlessSet(env, "OMP_NUM_THREADS", strconv.Itoa(threads(o.Seat)))
+	share := threads(o.Seat)
+	if r.threads != nil {
+		share = r.threads[rank]
+	}
+	unlessSet(env, "OMP_NUM_THREADS", strconv.Itoa(share))
 	if p.device != "" {
 		unlessSet(env, "GLOO_SOCKET_IFNAME", p.device)
 		unlessSet(env, "TP_SOCKET_IFNAME", p.device)
@@ -93,17 +98,6 @@ func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []
 		unlessSet(env, s.Name, s.Value)
 	}
 	return list(env)
-}
-
-// threads is each worker's part of the seat's CPUs.
-func threads(s nexus.Seat) int { return max(1, int(s.CPU)/1000/max(1, s.Workers)) }
-
-// Threads is what [Run] sets OMP_NUM_THREADS to for several workers; 0 where it is not its choice, or one worker has all.
-func Threads(o Options) int {
-	if o.Workers < 2 || slices.ContainsFunc(o.Env, func(line string) bool { return strings.HasPrefix(line, "OMP_NUM_THREADS=") }) {
-		return 0
-	}
-	return threads(nexus.Seat{Workers: o.Workers, CPU: nexus.CPU(o.CPUs) * 1000})
 }
 
 // devices names the seat's GPUs as CUDA wants to hear it: by UUID where there is one.

@@ -94,7 +94,7 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 func (a *agent) report(e ending) elastic.Report {
 	r := elastic.Report{
 		OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail, OutOf: e.outOf,
-		Killed: e.killed, Said: e.said,
+		Proof: e.proof, Fault: e.fault,
 	}
 	if e.told || a.leaving != nil && !e.cause.Charged() {
 		r.Cause = "" // what was asked for is nobody's failure
@@ -111,7 +111,7 @@ func (a *agent) last(o elastic.Outcome, number int) nexus.Result {
 		return a.result(a.stopped(*a.leaving, a.clock.Mono()), number)
 	}
 	return a.result(ending{
-		ok: o.OK, cause: o.Cause, rank: o.Rank, exit: o.Exit, message: o.Message, tail: o.Tail, outOf: o.OutOf, lost: -1,
+		ok: o.OK, cause: o.Cause, rank: o.Rank, exit: o.Exit, message: o.Message, tail: o.Tail, fault: o.Fault, outOf: o.OutOf, lost: -1,
 	}, number)
 }
 
