@@ -94,10 +94,10 @@ func (g *Group) carry(ctx context.Context, c Config, limit time.Duration) error 
 func (g *Group) tellAbsent(why error) {
 	const message = "the ranks talk over memory and TCP"
 	if errors.As(why, new(Absent)) && g.rank == 0 { // else rank 0 has one: an odd machine
-		g.log.Info(message, "rank", g.rank, "reason", why)
+		g.log.Info(message, "reason", why)
 		return
 	}
-	g.log.Warn(message, "rank", g.rank, "reason", why)
+	g.log.Warn(message, "reason", why)
 }
 
 // meet joins the carriers: rank 0's id goes through the store. A rank that fails breaks the group, so that the others do not wait

@@ -272,12 +272,12 @@ func TestDoingWithout(t *testing.T) {
 		want string
 		who  int
 	}{
-		{nccltest.Libraries{NCCL: l.NCCL, CUDA: "/nowhere/libcuda.so.1"}, nil, "INFO msg=\"the ranks talk over memory and TCP\" rank=0 rank=0 reason=\"there is no /nowhere/libcuda.so.1\"", 0},
+		{nccltest.Libraries{NCCL: l.NCCL, CUDA: "/nowhere/libcuda.so.1"}, nil, "INFO msg=\"the ranks talk over memory and TCP\" rank=0 reason=\"there is no /nowhere/libcuda.so.1\"", 0},
 		{nowhere, nil, "reason=\"there is no /nowhere/libnccl.so.2\"", 0},
 		{l, []string{"STUB_GPUS=0"}, "reason=\"there is no GPU here\"", 0},
 		{l, []string{"STUB_GPUS=1"}, "reason=\"2 ranks of this machine would share 1 GPUs\"", 0},
-		{l, []string{"1:STUB_GPUS=0"}, "WARN msg=\"the ranks talk over memory and TCP\" rank=1 rank=1 reason=\"there is no GPU here\"", 1},
-		{nccltest.Libraries{NCCL: l.CUDA, CUDA: l.CUDA}, nil, "level=WARN msg=\"the ranks talk over memory and TCP\" rank=0 rank=0 reason=\"libnccl is too old, or something else: it has no ncclGetVersion\"", 0},
+		{l, []string{"1:STUB_GPUS=0"}, "WARN msg=\"the ranks talk over memory and TCP\" rank=1 reason=\"there is no GPU here\"", 1},
+		{nccltest.Libraries{NCCL: l.CUDA, CUDA: l.CUDA}, nil, "level=WARN msg=\"the ranks talk over memory and TCP\" rank=0 reason=\"libnccl is too old, or something else: it has no ncclGetVersion\"", 0},
 	} {
 		texts := ranks(t, 2, "learn", test.l, test.vars...)
 		each(t, texts, "well, with 0 calls carried")
