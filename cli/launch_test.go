@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -137,6 +138,33 @@ func TestLaunchPassesSignalsOn(t *testing.T) {
 	for _, want := range []string{"[rank 0] got USR1\n", "[rank 1] got USR1\n", "[rank 0] got WINCH\n", "[rank 1] got WINCH\n"} {
 		if !strings.Contains(l.out.String(), want) {
 			t.Errorf("no %q in\n%s", want, l.out.String())
+		}
+	}
+}
+
+// A script that ignores TERM is killed at the end of its grace, with what it had started, and one line says so.
+func TestLaunchKillsTheDeaf(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const script = `trap '' TERM; (trap '' TERM; sleep 1000; :) & [ $RANK = 0 ] || trap 'exit 0' TERM; echo $! >"$DIR/$RANK.child"; touch "$DIR/$RANK.ready"; while :; do sleep 0.05; done`
+	l := launching(t, []string{"DIR=" + dir}, "--shutdown-timeout=0.7", "--nproc-per-node=2", "sh", "-c", script)
+	appear(t, filepath.Join(dir, "0.ready"), filepath.Join(dir, "1.ready"))
+	asked := time.Now()
+	if err := l.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	l.Wait()
+	if took := time.Since(asked); took < 700*time.Millisecond {
+		t.Errorf("it was killed after %s", took)
+	}
+	if code := l.ProcessState.ExitCode(); code != 128+15 || !strings.HasSuffix(l.err.String(), "error: stopped by SIGTERM; 1 worker did not end within 700ms and was killed\n") {
+		t.Errorf("exit code %d\n%s", code, l.err.String())
+	}
+	for rank := range 2 {
+		text, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(rank, ".child")))
+		pid, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || err2 != nil || running(pid) {
+			t.Errorf("the child of rank %d: %q %v %v", rank, text, err, err2)
 		}
 	}
 }

@@ -59,6 +59,7 @@ type round struct {
 	told     bool          // the meeting ends it
 	asked    time.Time     // when the workers were told to end; zero: they were not
 	deadline time.Duration // Mono, of the kill; where asked
+	deaf     int           // workers that had to be killed then
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
 	hangRank int
