@@ -74,8 +74,10 @@ func TestABareLaunchKeepsLogsAndTellsOfRestarts(t *testing.T) {
 	if strings.Contains(out.String(), "[rank 0]") || !strings.Contains(out.String(), "[rank 1] out 1\n") {
 		t.Errorf("screen: %q", out.String())
 	}
-	if !strings.Contains(errs.String(), "exited with code 1; round 1 begins in 10ms, 0 restarts left after it") {
-		t.Errorf("screen: %q", errs.String())
+	for _, want := range []string{"exited with code 1; round 1 begins in 10ms, 0 restarts left after it\n[nexus]   the ", " into round 0, process ", "[nexus]   | err "} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("no %q on the screen: %q", want, errs.String())
+		}
 	}
 }
 

@@ -11,13 +11,16 @@ import (
 const (
 	liveBuffer   = 256 << 10
 	livePatience = time.Second
+	liveStall    = 10 * time.Second // after which a wait is worth a word
 )
 
 // Live shows lines of several processes on one writer, each whole. A slow writer costs a bounded buffer:
 // then the lines' owners wait or, with Drop, lose lines, which is told.
 type Live struct {
-	w    io.Writer
-	drop bool
+	w       io.Writer
+	drop    bool
+	stalled func() // once, from a goroutine of its own; nil when it was called
+	stall   time.Duration
 
 	mu      sync.Mutex
 	changed *sync.Cond // space or lines came, or the end
@@ -29,9 +32,10 @@ type Live struct {
 }
 
 // NewLive begins to show lines on w. With drop a writer that takes nothing for a second loses lines, as befits a
-// terminal; without it every line arrives, as befits a file, and the processes wait.
-func NewLive(w io.Writer, drop bool) *Live {
-	l := &Live{w: w, drop: drop, done: make(chan struct{})}
+// terminal; without it every line arrives, as befits a file, and the processes wait; stalled, which may be nil, is called the
+// first time that one of them has waited for ten seconds.
+func NewLive(w io.Writer, drop bool, stalled func()) *Live {
+	l := &Live{w: w, drop: drop, stalled: stalled, stall: liveStall, done: make(chan struct{})}
 	l.changed = sync.NewCond(&l.mu)
 	go l.copy()
 	return l
@@ -71,6 +75,18 @@ func (l *Live) waitForSpace(need int) {
 			l.behind = true
 			l.mu.Unlock()
 			l.changed.Broadcast()
+		})
+		defer timer.Stop()
+	}
+	if !l.drop && l.stalled != nil {
+		timer := time.AfterFunc(l.stall, func() {
+			l.mu.Lock()
+			say := l.stalled
+			l.stalled = nil
+			l.mu.Unlock()
+			if say != nil {
+				say()
+			}
 		})
 		defer timer.Stop()
 	}
