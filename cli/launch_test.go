@@ -117,29 +117,66 @@ func TestLaunchByManyTasksOfANode(t *testing.T) {
 	}
 }
 
-// A handled signal that does not end the run reaches every worker; nohup's HUP reaches nobody.
+// A handled signal that does not end the run reaches every worker, and INT and TERM reach them as TERM.
 func TestLaunchPassesSignalsOn(t *testing.T) {
 	t.Parallel()
+	const script = `for s in USR1 USR2 WINCH TERM; do trap "echo got $s; touch $DIR/$RANK.$s" $s; done; touch "$DIR/$RANK.ready"; until [ -e "$DIR/$RANK.TERM" ]; do sleep 0.05; done`
+	for _, last := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		dir := t.TempDir()
+		l := launching(t, []string{"DIR=" + dir}, "--signals-to-handle=SIGHUP,SIGWINCH", "--nproc-per-node=2", "sh", "-c", script)
+		appear(t, filepath.Join(dir, "0.ready"), filepath.Join(dir, "1.ready"))
+		for _, s := range []struct {
+			signal syscall.Signal
+			got    string
+		}{{syscall.SIGUSR1, "USR1"}, {syscall.SIGUSR2, "USR2"}, {syscall.SIGWINCH, "WINCH"}, {last, "TERM"}} {
+			if err := l.Process.Signal(s.signal); err != nil {
+				t.Fatal(err)
+			}
+			appear(t, filepath.Join(dir, "0."+s.got), filepath.Join(dir, "1."+s.got))
+		}
+		if l.Wait(); l.ProcessState.ExitCode() != 128+int(last) {
+			t.Errorf("exit code %d\n%s", l.ProcessState.ExitCode(), l.err.String())
+		}
+		for _, want := range []string{"[rank 0] got USR1\n", "[rank 1] got USR2\n", "[rank 0] got WINCH\n", "[rank 1] got TERM\n"} {
+			if !strings.Contains(l.out.String(), want) {
+				t.Errorf("no %q in\n%s", want, l.out.String())
+			}
+		}
+	}
+}
+
+// Nothing outlives a launcher that is killed, not what got itself a session of its own either.
+func TestLaunchIsKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	const script = `trap 'echo got USR1; touch "$DIR/$RANK.usr1"' USR1; trap 'echo got WINCH; exit 0' WINCH; touch "$DIR/$RANK.ready"; while :; do sleep 0.05; done`
-	l := launching(t, []string{"DIR=" + dir}, "--signals-to-handle=SIGHUP,SIGWINCH", "--nproc-per-node=2", "sh", "-c", script)
-	appear(t, filepath.Join(dir, "0.ready"), filepath.Join(dir, "1.ready"))
-	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGWINCH} {
-		if err := l.Process.Signal(s); err != nil {
-			t.Fatal(err)
+	const script = `setsid sh -c 'echo $$ >"$DIR/$RANK.part"; mv "$DIR/$RANK.part" "$DIR/$RANK.far"; sleep 1000 & wait' & echo $$ >"$DIR/$RANK.near"; touch "$DIR/$RANK.ready"; wait`
+	l := launching(t, []string{"DIR=" + dir}, "--nproc-per-node=2", "sh", "-c", script)
+	appear(t, filepath.Join(dir, "0.ready"), filepath.Join(dir, "1.ready"), filepath.Join(dir, "0.far"), filepath.Join(dir, "1.far"))
+	left := map[int]bool{}
+	for _, name := range []string{"0.near", "0.far", "1.near", "1.far"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		pid, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || err2 != nil || !running(pid) {
+			t.Fatalf("%s: %q %v %v", name, text, err, err2)
 		}
-		if s == syscall.SIGUSR1 {
-			appear(t, filepath.Join(dir, "0.usr1"), filepath.Join(dir, "1.usr1"))
+		left[pid] = true
+	}
+	if err := l.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	for looks := 0; len(left) > 0; looks++ {
+		for pid := range left {
+			if !running(pid) {
+				delete(left, pid)
+			}
 		}
-	}
-	if err := l.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, l.err.String())
-	}
-	for _, want := range []string{"[rank 0] got USR1\n", "[rank 1] got USR1\n", "[rank 0] got WINCH\n", "[rank 1] got WINCH\n"} {
-		if !strings.Contains(l.out.String(), want) {
-			t.Errorf("no %q in\n%s", want, l.out.String())
+		if looks > 150 && time.Since(killed) > time.Second { // a busy machine is given as many looks as a quiet one
+			t.Fatalf("after a second there are %v", left)
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
+	l.Wait()
 }
 
 // A script that ignores TERM is killed at the end of its grace, with what it had started, and one line says so.
