@@ -43,16 +43,19 @@ func NewLive(w io.Writer, drop bool, stalled func()) *Live {
 
 // Line shows prefix and line, [Sanitize]d, with a newline.
 func (l *Live) Line(prefix string, line []byte) {
-	text := prefix + Sanitize(string(line)) + "\n"
+	if !plain(line) {
+		line = []byte(Sanitize(string(line)))
+	}
+	length := len(prefix) + len(line) + 1
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.lines)+len(text) > liveBuffer && len(l.lines) > 0 {
-		l.waitForSpace(len(text))
+	if len(l.lines)+length > liveBuffer && len(l.lines) > 0 {
+		l.waitForSpace(length)
 	}
 	if l.closed {
 		return
 	}
-	if l.drop && len(l.lines) > 0 && len(l.lines)+len(text) > liveBuffer {
+	if l.drop && len(l.lines) > 0 && len(l.lines)+length > liveBuffer {
 		l.lost++
 		return
 	}
@@ -60,8 +63,11 @@ func (l *Live) Line(prefix string, line []byte) {
 		l.lines = fmt.Appendf(l.lines, "[nexus] %d lines were not shown: the terminal was too slow for them\n", l.lost)
 		l.lost = 0
 	}
-	l.lines = append(l.lines, text...)
-	l.changed.Broadcast()
+	first := len(l.lines) == 0
+	l.lines = append(append(append(l.lines, prefix...), line...), '\n')
+	if first {
+		l.changed.Broadcast()
+	}
 }
 
 // waitForSpace waits for ever, or, where lines may be dropped, for as long as there is patience left.
@@ -154,7 +160,12 @@ type splitter struct {
 
 func (s *splitter) Write(p []byte) {
 	for len(p) > 0 {
-		i := bytes.IndexAny(p, "\r\n")
+		i := bytes.IndexByte(p, '\n')
+		if r := bytes.IndexByte(p[:max(i, 0)], '\r'); r >= 0 {
+			i = r
+		} else if i < 0 {
+			i = bytes.IndexByte(p, '\r')
+		}
 		if i < 0 {
 			s.add(p)
 			return

@@ -52,6 +52,9 @@ func FuzzSanitize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		got := Sanitize(line)
+		if plain([]byte(line)) && got != line {
+			t.Fatalf("%q is not plain: %q", line, got)
+		}
 		if !utf8.ValidString(got) {
 			t.Fatalf("%q is not UTF-8", got)
 		}
