@@ -145,6 +145,29 @@ func TestLaunchPassesSignalsOn(t *testing.T) {
 	}
 }
 
+// A rank that lost its peer ends first, on another node than the one that failed; every node blames the right one and shows what it said.
+func TestLaunchBlamesTheCauseOnEveryNode(t *testing.T) {
+	t.Parallel()
+	net, dir := loopback(), t.TempDir()
+	const script = `if [ $RANK = 1 ]; then
+		printf '{"message": {"message": "ValueError: bad label", "extraInfo": {"timestamp": "%s"}}}' "$(date +%s)" >"$TORCHELASTIC_ERROR_FILE"
+		echo 'shard 7 is broken'; touch "$DIR/said"; exec sleep 1000
+	fi
+	until [ -e "$DIR/said" ]; do sleep 0.05; done
+	printf 'Traceback:\n  File "x"\nRuntimeError: [pair.cc:534] Connection closed by peer\n' >&2; exit 1`
+	var nodes []*launcher
+	for range 2 {
+		nodes = append(nodes, launching(t, []string{"DIR=" + dir}, "--nnodes=2", "--rdzv-endpoint="+net+".1", "sh", "-c", script))
+	}
+	want := regexp.MustCompile(`(?m)^error: rank 1 on node \S+ failed: ValueError: bad label\n` +
+		`  the first of 2 that failed, by its error file: at .* on node \S+, .* into round 0, process \d+\n  its last line follows\n  \| shard 7 is broken$`)
+	for node, l := range nodes {
+		if l.Wait(); l.ProcessState.ExitCode() != 1 || !want.MatchString(l.err.String()) {
+			t.Errorf("node %d: exit code %d\n%s", node, l.ProcessState.ExitCode(), l.err.String())
+		}
+	}
+}
+
 // Nothing outlives a launcher that is killed, not what got itself a session of its own either.
 func TestLaunchIsKilled(t *testing.T) {
 	t.Parallel()
