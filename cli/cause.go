@@ -34,7 +34,7 @@ func causeLines(r *nexus.Result, safe func(string) string) []string {
 }
 
 // printCause tells of the worker because of which a job failed.
-func (p *program) printCause(ctx context.Context, client *api.Client, id string) error {
+func (p *program) printCause(ctx context.Context, client api.Jobs, id string) error {
 	view, err := client.Job(ctx, id)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -16,6 +18,7 @@ import (
 	"ainexus.io/gpu"
 	"ainexus.io/launch"
 	"ainexus.io/launch/site"
+	"ainexus.io/nexus"
 )
 
 // launchCommand stands in the tree for help and completion; [program.direct] finds the verb before.
@@ -70,7 +73,7 @@ func (p *program) launch(args []string) error {
 	if o.LogDir != "" && !filepath.IsAbs(o.LogDir) {
 		o.LogDir = filepath.Join(o.Dir, o.LogDir)
 	}
-	o.Node = host
+	o.Node = cmp.Or(p.getenv("NEXUS_NODE"), host)
 	signals := make(chan os.Signal, 4)
 	// nohup has HUP ignored, and a shell INT for what it puts into the background: that is meant.
 	signal.Notify(signals, slices.DeleteFunc(inv.Signals, signal.Ignored)...)
@@ -87,6 +90,7 @@ func (p *program) launch(args []string) error {
 	o.Stdout, o.Stderr = p.out, p.err
 	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))
 	result, err := launch.Run(context.Background(), o)
+	p.leaveResult(o, result, err)
 	if err != nil {
 		return err
 	}
@@ -98,4 +102,18 @@ func (p *program) launch(args []string) error {
 		fmt.Fprintln(p.err, line)
 	}
 	return &exit{code: max(1, result.Exit)}
+}
+
+// leaveResult tells whoever ordered an attempt how it ended, where it wants to be told.
+func (p *program) leaveResult(o launch.Options, result nexus.Result, err error) {
+	path := p.getenv(launch.EnvResult)
+	if path == "" || o.Order == nil {
+		return
+	}
+	if err != nil { // nothing was started
+		result = nexus.Result{Attempt: o.Order.Attempt, Cause: nexus.CauseSetup, Rank: -1, Exit: 1, Message: err.Error(), Ended: time.Now(), LostSeconds: -1}
+	}
+	if err := launch.LeaveResult(path, result); err != nil {
+		fmt.Fprintln(p.err, "note: the result cannot be left for whoever ordered this:", clean(err.Error()))
+	}
 }

@@ -31,6 +31,7 @@ type agent struct {
 	meet           Meet
 	role, runID    string
 	logDir         string
+	kept           string // directory for the logs of an ordered launch, which outlives its pod; empty: none
 	redirects, tee Std
 	shown          []int // local ranks; nil: all
 	linePrefix     string
@@ -38,15 +39,16 @@ type agent struct {
 	storeLimits    c10d.Limits // of the store
 	screen         screen
 
-	keeper   []string
-	secrets  map[string]string
-	clock    proc.Clock
-	backoff  elastic.Backoff
-	logSize  int64 // see proc.LogOptions
-	logFiles int
-	lossy    sync.Once     // told that logs are incomplete
-	grace    time.Duration // from a stop to the kill
-	log      *slog.Logger
+	keeper    []string
+	secrets   map[string]string
+	clock     proc.Clock
+	backoff   elastic.Backoff
+	logSize   int64 // see proc.LogOptions
+	logFiles  int
+	lossy     sync.Once     // told that logs are incomplete
+	grace     time.Duration // from a stop to the kill
+	signalled nexus.Cause   // what a signal that stops a bare launch means
+	log       *slog.Logger
 
 	began    time.Duration // Mono
 	env      map[string]string

@@ -15,8 +15,8 @@ import (
 // Invocation is a command line in torchrun's form.
 type Invocation struct {
 	// Options holds what the line says: Command (for `run: a list`), MaxRestarts, RunID, Role, MasterAddr, MasterPort,
-	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show, Prefix,
-	// Grace and Binding. The rest is the caller's to fill in.
+	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show, Prefix, Grace and Binding, and Order, which the
+	// environment says. The rest is the caller's to fill in.
 	Options Options
 	// PerNode is --nproc-per-node: a number, "auto", "cpu" or "gpu"; default "1". See [Invocation.Workers].
 	PerNode string
@@ -173,8 +173,12 @@ func (i Invocation) assemble(given, said map[string]string, rest []string, geten
 			i.Notes = append(i.Notes, fmt.Sprintf("%s does nothing here: %s", said[name], note))
 		}
 	}
-	argv, err := commandLine(rest, given, getenv)
-	i.Options.Command = nexus.Command{Argv: argv}
+	order, err := orderFrom(getenv)
+	if i.Options.Order = order; order != nil && len(rest) == 0 {
+		i.Options.Command = order.Spec.Run
+	} else if err == nil {
+		i.Options.Command.Argv, err = commandLine(rest, given, getenv)
+	}
 	i.Options.Prefix = getenv("TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE") // torchrun's, since 2.3
 	if err == nil {
 		err = i.meet(given)

@@ -23,6 +23,10 @@ type Options struct {
 	CPUs        int           // logical CPUs that the workers share between them; 0: unknown
 	Node        string        // name of this machine
 
+	// Order is what a place ordered that this launch is an attempt for; nil: it is nobody's. The fields above count where it
+	// says the same.
+	Order *nexus.Order
+
 	RunID      string // default: a random one
 	Role       string // default "default"
 	MasterAddr string // default 127.0.0.1

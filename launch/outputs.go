@@ -64,6 +64,15 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 		end, err := o.capture(proc.Sink{Log: log, Tail: tail})
 		return end, end, err
 	}
+	if a.kept != "" {
+		log, err := o.log(filepath.Join(a.kept, strconv.Itoa(a.place.first+rank)+".log"), a.keptOptions())
+		if err == nil {
+			end, err := o.capture(proc.Sink{Log: log, Tail: tail, Live: a.screen.out, Prefix: prefix})
+			return end, end, err
+		}
+		a.kept = "" // no reason not to train
+		a.say(fmt.Sprintf("logs are not kept beside the checkpoints: %v", err))
+	}
 	for _, stream := range []struct {
 		bit  int
 		file string
@@ -156,6 +165,13 @@ func (a *agent) logOptions() proc.LogOptions {
 			a.say(text)
 		})
 	}}
+}
+
+// keptOptions are those of the logs beside the checkpoints, which need the room.
+func (a *agent) keptOptions() proc.LogOptions {
+	o := a.logOptions()
+	o.Size, o.Files = keptSize, 2
+	return o
 }
 
 // streams says where a bare launch's stream goes: with a log directory to a file and the screen, unless --redirects

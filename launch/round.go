@@ -107,6 +107,7 @@ func (a *agent) openRound(r *round) (err error) {
 	facts := roundFacts{
 		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place, threads: threads,
 		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
+		nccl:      ncclSettings(os.DirFS("/"), a.env, a.place.device),
 	}
 	commands := make([]proc.Command, a.order.Seat.Workers)
 	for rank := range commands {

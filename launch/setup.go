@@ -31,7 +31,7 @@ func (a *agent) setup(ctx context.Context) ending {
 		}
 	}
 	tail := &proc.Tail{}
-	capture, err := proc.NewCapture(proc.Sink{Log: log, Tail: tail})
+	capture, err := proc.NewCapture(proc.Sink{Log: log, Tail: tail, Live: a.screen.err, Prefix: "[setup] "})
 	if err != nil {
 		return fail(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ainexus.io/launch/elastic"
+	"ainexus.io/launch/fabric"
 	"ainexus.io/launch/rendezvous"
 	"ainexus.io/nexus"
 )
@@ -71,7 +72,7 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 	own, _, _ := net.SplitHostPort(b.Record.Agents[b.Group].Addr)
 	a.place = place{
 		group: b.Group, groups: len(b.Record.Agents), first: b.Record.First(b.Group), world: b.Record.World(),
-		addr: host, device: device(own),
+		addr: host, device: fabric.DeviceOf(own),
 	}
 	fmt.Sscan(port, &a.place.port)
 	var e ending
@@ -190,22 +191,4 @@ func (a *agent) openStore(_ int, host string) (string, error) {
 		return "", err
 	}
 	return a.store.Addr().String(), nil
-}
-
-// device is the network interface that has an address.
-func device(host string) string {
-	ip := net.ParseIP(host)
-	list, err := net.Interfaces()
-	if ip == nil || err != nil {
-		return ""
-	}
-	for _, i := range list {
-		addrs, _ := i.Addrs()
-		for _, addr := range addrs {
-			if n, ok := addr.(*net.IPNet); ok && n.IP.Equal(ip) {
-				return i.Name
-			}
-		}
-	}
-	return ""
 }
