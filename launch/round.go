@@ -120,6 +120,7 @@ func (a *agent) openRound(r *round) (err error) {
 				return fmt.Errorf("making a place for logs: %w", err)
 			}
 		}
+		os.Remove(a.errorFile(r.number, rank)) // of an earlier run of this id, whose words are not this one's
 		commands[rank] = proc.Command{
 			Path: r.program.path, Argv: r.program.argv, Dir: a.order.Workdir, Stdout: out, Stderr: errs,
 			Env: workerEnv(a.order, a.env, facts, rank), CPUs: cpus[rank],
