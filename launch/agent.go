@@ -61,6 +61,8 @@ type agent struct {
 	meeting   *rendezvous.Meeting // of several nodes
 	leaving   *stopRequest        // where this node is to go
 	finished  *finished
+	ended     ending // of the round endedIn, the last one here, where there is a meeting
+	endedIn   int
 	rounds    nexus.Rounds
 	stops     chan stopRequest
 	forward   chan syscall.Signal
@@ -255,6 +257,7 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 			return a.result(e, state.Round)
 		}
 		a.say(fmt.Sprintf("%s; round %d begins in %s, %s left after it", e.message, d.Next.Round, about(d.Wait), times(d.Next.RestartsLeft, "restart", "restarts")))
+		a.screen.fault(e, state.Round)
 		if stopped, ok := a.pause(ctx, d.Wait, e); ok {
 			return a.result(stopped, state.Round)
 		}
