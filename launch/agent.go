@@ -41,6 +41,7 @@ type agent struct {
 	clock   proc.Clock
 	backoff elastic.Backoff
 	logSize int64
+	look    time.Duration // 0: the usual
 	grace   time.Duration // from a stop to the kill
 	log     *slog.Logger
 
@@ -74,7 +75,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, look: opts.Look, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {

@@ -60,6 +60,7 @@ type AgentOptions struct {
 	Clock   proc.Clock      // default: this machine's
 	Backoff elastic.Backoff // default: 1 s, 2 s .. 30 s
 	LogSize int64           // when a log file is full; default 64 MiB
+	Look    time.Duration   // how often clocks and progress are looked at, at least; default 1 s
 	Logger  *slog.Logger    // default: silent
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ainexus.io/c10d"
+	"ainexus.io/launch/elastic"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
 )
@@ -50,6 +51,7 @@ type round struct {
 	program program
 	outputs outputs
 	watch   *watch
+	pace    elastic.Pace
 	oomAt   int // the cgroup's count when the round began
 	exits   chan int
 
@@ -190,7 +192,7 @@ func (a *agent) emptyStore() error {
 // show writes the workers into the status.
 func (a *agent) show(r *round, state nexus.AgentState) {
 	a.board.set(func(s *nexus.Status) {
-		s.State, s.Round, s.Master = state, r.number, net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
+		s.State, s.Round, s.Suspects, s.Master = state, r.number, r.pace.Suspects(), net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
 		s.Workers = make([]nexus.WorkerStatus, len(r.workers))
 		for rank, p := range r.workers {
 			w := nexus.WorkerStatus{Rank: a.place.first + rank, LocalRank: rank, PID: p.PID}

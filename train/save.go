@@ -123,6 +123,7 @@ func (t *Trainer) Save() (path string, err error) {
 	if t.ddp == nil {
 		return "", errors.New("there is nothing to save: call Wrap first")
 	}
+	defer t.pace.apart()()
 	rng, err := t.gatherRNG()
 	if err != nil {
 		return "", err
