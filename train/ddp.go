@@ -177,6 +177,7 @@ func (d *DDP) Sync() error {
 	over := d.t.pace.waiting()
 	err := <-d.sent
 	over()
+	d.t.saves.taken() // the caller may change the parameters now
 	twice := d.twice
 	d.rearm()
 	d.active.Store(false)

@@ -35,8 +35,8 @@ type progressFile struct {
 	last    time.Time // of the last write
 	pending *progress
 	own     []time.Duration // of the steps since the last write, at most as many as say something
-	timer   *time.Timer // writes what is pending
-	wrong   bool        // a write failed, and it was said
+	timer   *time.Timer     // writes what is pending
+	wrong   bool            // a write failed, and it was said
 	closed  bool
 }
 

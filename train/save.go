@@ -42,6 +42,9 @@ func (t *Trainer) Resume() (Position, error) {
 
 // readLatest is rank 0's part of Resume.
 func (t *Trainer) readLatest() ([]byte, error) {
+	if err := t.saves.wait(); err != nil {
+		t.log.Warn("a save failed", "err", err)
+	}
 	dir, err := t.claimed()
 	if err != nil {
 		return nil, err
@@ -129,6 +132,9 @@ func (t *Trainer) Save() (path string, err error) {
 		return "", err
 	}
 	data, err := shared(t, func() ([]byte, error) {
+		if err := t.saves.wait(); err != nil {
+			t.log.Warn("the save before this one failed", "err", err) // this one may do better
+		}
 		dir, err := t.claimed()
 		if err != nil {
 			return nil, err

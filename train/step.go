@@ -43,6 +43,7 @@ func (t *Trainer) Step(r Report) (stop bool, err error) {
 	if err := t.agree(); err != nil {
 		return false, err
 	}
+	t.saves.taken()
 	t.progress.put(t.describe(r), t.pace.step())
 	return t.stopped, nil
 }

@@ -39,6 +39,7 @@ type Trainer struct {
 	optimizer Optimizer
 	ddp       *DDP
 	dir       *checkpoint.Dir
+	saves     background
 	at        Position
 
 	stopping atomic.Bool // this rank was asked to stop
