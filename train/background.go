@@ -54,6 +54,16 @@ func (t *Trainer) WaitForSave() error {
 	return err
 }
 
+// Saving says whether a save in the background is still under way, on rank 0, which alone knows: another one would wait for it.
+func (t *Trainer) Saving() bool {
+	select {
+	case <-t.saves.done:
+		return false
+	default:
+		return t.saves.done != nil
+	}
+}
+
 // begin copies and saves. No save is under way.
 func (b *background) begin(dir *checkpoint.Dir, state checkpoint.State) {
 	b.copied, b.done = make(chan struct{}), make(chan struct{})
