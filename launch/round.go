@@ -60,7 +60,7 @@ type round struct {
 	deadline time.Duration // Mono, of the kill; where asked
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
-	hangRank int
+	hangRank int           // global; -1: none
 	// hangStack is where the rank to blame was, as text; nil where it did not say.
 	hangStack []string
 }

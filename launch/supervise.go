@@ -78,7 +78,8 @@ func (a *agent) consider(r *round, now time.Duration) {
 	}
 	a.lookAtPace(r)
 	if r.watch.hung(now) {
-		r.hangRank, r.hang, r.hangStack = r.watch.verdict(a.askWhere(r))
+		ranks := a.everywhere(r, r.watch.standings(a.askWhere(r)))
+		r.hangRank, r.hang, r.hangStack = verdict(r.watch.limit, ranks)
 		a.end(r, failureGrace)
 	}
 }
