@@ -46,6 +46,7 @@ type agent struct {
 	logSize   int64 // see proc.LogOptions
 	logFiles  int
 	lossy     sync.Once     // told that logs are incomplete
+	look      time.Duration // 0: the usual
 	grace     time.Duration // from a stop to the kill
 	signalled nexus.Cause   // what a signal that stops a bare launch means
 	log       *slog.Logger
@@ -83,7 +84,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, look: opts.Look, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {

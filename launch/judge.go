@@ -20,9 +20,8 @@ func (a *agent) judge(r *round) ending {
 	}
 	if r.hang != "" {
 		e := ending{cause: nexus.CauseHang, rank: r.hangRank, exit: 1, message: r.hang}
-		if e.rank >= 0 {
-			e.tail = r.outputs.tails[e.rank].Lines()
-			e.rank += a.place.first
+		if local := e.rank - a.place.first; e.rank >= 0 && local >= 0 && local < len(r.workers) {
+			e.tail = r.outputs.tails[local].Lines()
 		}
 		if r.hangStack != nil {
 			e.tail = r.hangStack

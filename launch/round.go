@@ -53,6 +53,7 @@ type round struct {
 	program program
 	outputs outputs
 	watch   *watch
+	pace    elastic.Pace
 	oomAt   int // the cgroup's count when the round began
 	exits   chan int
 
@@ -62,7 +63,7 @@ type round struct {
 	deaf     int           // workers that had to be killed then
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
-	hangRank int
+	hangRank int           // global; -1: none
 	// hangStack is where the rank to blame was, as text; nil where it did not say.
 	hangStack []string
 }
@@ -193,7 +194,7 @@ func (a *agent) emptyStore() error {
 // show writes the workers into the status.
 func (a *agent) show(r *round, state nexus.AgentState) {
 	a.board.set(func(s *nexus.Status) {
-		s.State, s.Round, s.Master = state, r.number, net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
+		s.State, s.Round, s.Suspects, s.Master = state, r.number, r.pace.Suspects(), net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
 		s.Workers = make([]nexus.WorkerStatus, len(r.workers))
 		for rank, p := range r.workers {
 			w := nexus.WorkerStatus{Rank: a.place.first + rank, LocalRank: rank, PID: p.PID}
