@@ -101,7 +101,7 @@ func measureStore(ctx context.Context, b *program.Bench, lines []row.Line, repor
 
 // serveStore is a server of ours until the input ends.
 func serveStore() error {
-	s, err := c10d.Listen("127.0.0.1:0", c10d.ServerOptions{})
+	s, err := c10d.Listen("127.0.0.1:0", c10d.ServerOptions{OwnThread: true})
 	if err != nil {
 		return err
 	}
