@@ -97,6 +97,7 @@ func TestAConnectionLeavesTheThread(t *testing.T) {
 			}
 			c, other := dialRaw(t, s, gen), dialRaw(t, s, torchNew)
 			c.sync()
+			other.sync()
 			inside := func() int { return len(s.loop.clients()) }
 			eventually(t, "all came in", func() bool { return inside() == s.connections() })
 			before := inside()

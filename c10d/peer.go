@@ -92,6 +92,9 @@ func (p *peer) tellWhy(err error) {
 
 func (p *peer) requests(conn *stallingConn, in *wireReader) error {
 	for {
+		if !p.out.awaitRoom() { // who comes from the loop may have much to read, too
+			return net.ErrClosed
+		}
 		conn.busy = false
 		code, err := in.u8()
 		if errors.Is(err, io.EOF) {
@@ -110,9 +113,6 @@ func (p *peer) requests(conn *stallingConn, in *wireReader) error {
 		}
 		if err := p.execute(in, req); err != nil {
 			return err
-		}
-		if !p.out.awaitRoom() {
-			return net.ErrClosed
 		}
 	}
 }
