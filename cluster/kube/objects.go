@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -96,15 +97,16 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 		names[i] = s.Node
 	}
 	slices.Sort(names)
-	grace, no := int64((defaultGrace+margin)/time.Second), false
-	if c := j.Spec.Checkpoint; c != nil {
-		grace = int64((time.Duration(c.Grace) + margin) / time.Second)
-	}
+	grace, lost, no := graceOf(&j.Spec), int64(opts.Lost/time.Second), false
 	spec := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-		Affinity:    &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
-		Tolerations: []corev1.Toleration{{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists}},
-		Containers:  []corev1.Container{containerFor(o, j, opts)},
+		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
+		Tolerations: []corev1.Toleration{
+			{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists},
+			{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+			{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+		},
+		Containers: []corev1.Container{containerFor(o, j, opts)},
 	}
 	if len(seats) > 1 {
 		spec.Subdomain = serviceName(o.Name)
@@ -114,7 +116,39 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 	}
 	addVolumes(&spec, &j.Spec)
 	addLauncher(&spec, opts)
+	restrict(&spec)
 	return spec
+}
+
+// user is who runs in the pods of jobs. An image's own user is not known before it runs, and is root in most.
+const user = int64(1000)
+
+// restrict makes a pod one that Pod Security's restricted level takes. Its root stays writable: training scripts
+// write where they stand.
+func restrict(spec *corev1.PodSpec) {
+	id, yes, no, atNeed := user, true, false, corev1.FSGroupChangeOnRootMismatch
+	spec.SecurityContext = &corev1.PodSecurityContext{
+		RunAsNonRoot: &yes, RunAsUser: &id, RunAsGroup: &id, FSGroup: &id, FSGroupChangePolicy: &atNeed,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if spec.Subdomain != "" { // NCCL and gloo take any port between pods: these, so that a NetworkPolicy can name them
+		spec.SecurityContext.Sysctls = []corev1.Sysctl{{Name: "net.ipv4.ip_local_port_range", Value: "29501 30524"}}
+	}
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			list[i].SecurityContext = &corev1.SecurityContext{
+				AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			}
+		}
+	}
+}
+
+// graceOf is how many seconds a pod has from TERM to KILL.
+func graceOf(s *nexus.Spec) int64 {
+	if c := s.Checkpoint; c != nil {
+		return int64((time.Duration(c.Grace) + margin) / time.Second)
+	}
+	return int64((defaultGrace + margin) / time.Second)
 }
 
 // amongNodes selects nodes by the names of their objects, not by a label: every node has that, and the kube-scheduler
@@ -150,21 +184,37 @@ func containerFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.Contai
 	}
 	c.Command = argv(j.Spec.Run)
 	if opts.LauncherImage != "" {
-		c.Command = append(launch(o, j), c.Command...)
+		c.Command = launch(o, j)
+		c.Env = append(c.Env, orderFor(o, j)...)
 	}
-	if !j.Spec.Setup.IsZero() {
+	if opts.LauncherImage == "" && !j.Spec.Setup.IsZero() {
 		c.Command = append([]string{"/bin/sh", "-ec", script(j.Spec.Setup) + "\nexec \"$@\"", "setup"}, c.Command...)
 	}
 	return c
 }
 
-// launch is the launcher's command line, up to what every worker runs. It is handed no restarts: another try is
-// another attempt.
+// launch is the launcher's command line. What every worker runs is in its order.
 func launch(o *v1alpha1.NexusJob, j nexus.Job) []string {
 	seats := j.Placement.Seats
 	return []string{launcherPath, "launch", "--nnodes", strconv.Itoa(len(seats)), "--nproc-per-node", strconv.Itoa(max(1, seats[0].Workers)),
 		"--max-restarts", "0", "--rdzv-id", attemptName(string(o.UID), j.Attempt), "--rdzv-backend", "c10d",
-		"--rdzv-endpoint", masterOf(o, j) + ":" + strconv.Itoa(portRendezvous), "--no-python", "--"}
+		"--rdzv-endpoint", masterOf(o, j) + ":" + strconv.Itoa(portRendezvous)}
+}
+
+// orderFor tells the launcher what it is an attempt of, and where it leaves how that ended. It is handed no restarts:
+// another try is another attempt.
+func orderFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
+	order := nexus.Order{Job: string(o.UID), Attempt: j.Attempt, User: o.Namespace, Spec: j.Spec, Seat: j.Placement.Seats[0]}
+	order.Seat.Node, order.Spec.Env = "", nil // one template is all pods'; the container has the job's environment
+	text, err := json.Marshal(order)
+	if err != nil {
+		panic(err) // it was read from JSON
+	}
+	return []corev1.EnvVar{
+		{Name: "NEXUS_NODE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}}},
+		{Name: "NEXUS_RESULT_FILE", Value: corev1.TerminationMessagePathDefault},
+		{Name: "NEXUS_ORDER", Value: literal(string(text))},
+	}
 }
 
 // script is a command as a line of a shell.
@@ -223,7 +273,8 @@ func addVolumes(spec *corev1.PodSpec, s *nexus.Spec) {
 // envFor is the environment of the workers. Secrets are references that the kubelet resolves.
 func envFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
 	list := []corev1.EnvVar{
-		{Name: "HOME", Value: "/tmp"}, // an image's own user may have none
+		{Name: "HOME", Value: "/tmp"}, // the image knows nothing of this user
+		{Name: "USER", Value: "nexus"},
 		{Name: "NEXUS_JOB_ID", Value: string(o.UID)},
 		{Name: "NEXUS_ATTEMPT", Value: fmt.Sprintf("%s/%d", o.UID, j.Attempt)},
 		{Name: "MASTER_ADDR", Value: masterOf(o, j)},

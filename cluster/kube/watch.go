@@ -14,18 +14,19 @@ import (
 // watch has everything told to the view: once what there is, then what changes.
 func (p *Place) watch() {
 	c := p.clients
+	queues := p.follow(c.nexus, resourceQueues, "", "", &v1alpha1.NexusQueue{}, p.queueTold, p.queueGone)
 	synced := []cache.InformerSynced{
-		p.follow(c.nexus, resourceQueues, "", "", &v1alpha1.NexusQueue{}, p.queueTold, p.queueGone),
+		// Who may not read queues serves the jobs of the default one.
+		func() bool { return queues() || p.missing.has(v1alpha1.Group, resourceQueues, "list") },
 		p.follow(c.core, resourceNodes, "", p.opts.Nodes, &corev1.Node{}, p.nodeTold, p.nodeGone),
 		p.follow(c.nexus, resourceJobs, p.opts.Namespace, "", &v1alpha1.NexusJob{}, p.jobTold, p.jobGone),
 		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelJob, &batchv1.Job{}, p.batchTold, p.batchGone),
+		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelQueue+",!"+LabelJob, &batchv1.Job{}, p.foreignTold, p.foreignGone),
 		// Of all namespaces: whoever has a pod on a node takes of it.
 		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", &corev1.Pod{}, p.podTold, p.podGone),
 	}
 	p.working.Go(func() {
-		if cache.WaitForCacheSync(p.ctx.Done(), synced...) {
-			close(p.ready)
-		}
+		p.lead(func() bool { return cache.WaitForCacheSync(p.ctx.Done(), synced...) })
 	})
 }
 
@@ -108,10 +109,21 @@ func (p *Place) podGone(o metav1.Object) {
 
 func (p *Place) nodeTold(o any) {
 	n := nodeOf(o.(*corev1.Node))
-	p.view.setNode(n.Name, &n)
+	other := p.view.sizedAnew(&n)
+	if p.view.setNode(n.Name, &n) != n.State {
+		for _, id := range p.view.onNode(n.Name) {
+			p.queue.Add(id)
+		}
+	}
+	if other {
+		p.recut()
+	}
 }
 
-func (p *Place) nodeGone(o metav1.Object) { p.view.setNode(o.GetName(), nil) }
+func (p *Place) nodeGone(o metav1.Object) {
+	p.view.setNode(o.GetName(), nil)
+	p.recut()
+}
 
 func (p *Place) queueTold(o any) {
 	object := o.(*v1alpha1.NexusQueue)
