@@ -63,7 +63,7 @@ func measureRestart(ctx context.Context, b *program.Bench, lines []row.Line, rep
 	for _, p := range peers {
 		report(p.line.Against(row.Median(our), row.Median(p.samples)))
 	}
-	b.Say("%d samples each; ours include a pause of 100 ms", len(our))
+	b.Say("%d samples each", len(our))
 	return nil
 }
 
