@@ -257,7 +257,11 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 			}
 			return a.result(e, state.Round)
 		}
-		a.say(fmt.Sprintf("%s; round %d begins in %s, %s left after it", e.message, d.Next.Round, about(d.Wait), times(d.Next.RestartsLeft, "restart", "restarts")))
+		begins := "now"
+		if d.Wait > 0 {
+			begins = "in " + about(d.Wait)
+		}
+		a.say(fmt.Sprintf("%s; round %d begins %s, %s left after it", e.message, d.Next.Round, begins, times(d.Next.RestartsLeft, "restart", "restarts")))
 		a.screen.fault(e, state.Round)
 		if stopped, ok := a.pause(ctx, d.Wait, e); ok {
 			return a.result(stopped, state.Round)

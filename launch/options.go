@@ -57,7 +57,7 @@ type Options struct {
 
 	Keeper  []string        // program and first arguments of the keeper
 	Clock   proc.Clock      // default: this machine's
-	Backoff elastic.Backoff // default: 100 ms, 200 ms .. 30 s
+	Backoff elastic.Backoff // default: none, 100 ms, 200 ms .. 30 s
 	Logger  *slog.Logger    // default: silent
 }
 

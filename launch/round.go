@@ -175,7 +175,7 @@ func (a *agent) emptyStore() error {
 		port = 29500
 	}
 	listen := func(port int) (err error) {
-		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Limits: a.storeLimits, Logger: a.log})
+		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Limits: a.storeLimits, OwnThread: true, Logger: a.log})
 		return err
 	}
 	err := listen(port)

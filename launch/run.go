@@ -84,7 +84,7 @@ func (o Options) agent() (*agent, error) {
 		a.role = "default"
 	}
 	if a.backoff == (elastic.Backoff{}) {
-		a.backoff = elastic.Backoff{First: 100 * time.Millisecond, Cap: 30 * time.Second}
+		a.backoff = elastic.Backoff{First: 100 * time.Millisecond, Cap: 30 * time.Second, Free: 1}
 	}
 	if a.grace == 0 {
 		a.grace = defaultGrace
