@@ -1,11 +1,15 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"ainexus.io/cluster/kube"
 	"ainexus.io/engine"
+	"ainexus.io/metrics"
+	"ainexus.io/nexus"
 	"ainexus.io/sched/policy"
 )
 
@@ -29,8 +33,15 @@ type ControllerOptions struct {
 	Alone bool
 	// LeaseDuration is how long others wait for a controller that is gone without a word. Default: 15 s.
 	LeaseDuration time.Duration
+	// Templates are nodes that an autoscaler may add, as "gpus=8,gpu_model=NVIDIA-H100-80GB-HBM3,gpu_memory=80GiB,cpu=64,memory=512GiB".
+	// Default: nodes like those there are.
+	Templates []string
+	// ScaleUpTimeout is how long a job of a queue with scale_up waits for one. Default: 10 min.
+	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
+	// Listen is the host:port of /health and /ready, and Metrics that of /metrics. Default: they are not served.
+	Listen, Metrics string
 	// Observers are told of each cycle. Default: nobody.
 	Observers []engine.Observer
 	// Logger gets what an operator would act on. Default: nothing.
@@ -41,29 +52,71 @@ type ControllerOptions struct {
 type Controller struct {
 	place  *kube.Place
 	engine *engine.Engine
+	doors  []*door
 	log    *slog.Logger
 	life   *life
 }
 
-// NewController reads how to reach the API server. Nothing is asked of it before [Controller.Start].
+// NewController reads how to reach the API server and opens its ports. Nothing is asked of the API server before
+// [Controller.Start].
 func NewController(opts ControllerOptions) (*Controller, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	var templates []nexus.Node
+	for _, text := range opts.Templates {
+		t, err := kube.ParseTemplate(text)
+		if err != nil {
+			return nil, err
+		}
+		templates = append(templates, t)
+	}
+	tally := &lateTally{}
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
-		Alone: opts.Alone, LeaseDuration: opts.LeaseDuration, Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Log: opts.Logger,
+		Alone: opts.Alone, LeaseDuration: opts.LeaseDuration, Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Templates: templates, ScaleUpTimeout: opts.ScaleUpTimeout,
+		Tally: tally, Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Controller{place: place, engine: engine.New(place, policy.Default(), opts.Observers, opts.Logger), log: opts.Logger, life: newLife()}, nil
+	counts := metrics.New(jobsOnly{place})
+	tally.to = counts
+	observers := append([]engine.Observer{counter{counts}}, opts.Observers...)
+	c := &Controller{place: place, engine: engine.New(place, policy.Default(), observers, opts.Logger), log: opts.Logger, life: newLife()}
+	c.doors, err = openDoors(opts.Logger, opening{opts.Listen, probes(c.unready)}, opening{opts.Metrics, metricsOnly(counts.Handler())})
+	if err != nil {
+		return nil, errors.Join(err, place.Stop())
+	}
+	return c, nil
 }
+
+// unready says why the controller is not ready; empty: it is.
+func (c *Controller) unready() string {
+	select {
+	case <-c.place.Ready():
+		return ""
+	default:
+		return "the cluster has not been read yet"
+	}
+}
+
+// Addrs are the host:port of /health and /ready and of /metrics, empty where they are not served.
+func (c *Controller) Addrs() (probes, metrics string) { return c.doors[0].addr(), c.doors[1].addr() }
+
+// jobsOnly lets metrics ask the place: the devices are told by the agents of their nodes.
+type jobsOnly struct{ *kube.Place }
+
+// Devices are none.
+func (jobsOnly) Devices(context.Context) []metrics.Device { return nil }
 
 // Start goes on with the jobs that live, and plans. It returns at once; a second call does nothing.
 func (c *Controller) Start() {
 	c.life.start.Do(func() {
 		c.place.Start()
+		for _, d := range c.doors {
+			d.start()
+		}
 		c.life.running.Go(func() {
 			_ = c.engine.Run(c.life.ctx) // it ends with the context only
 		})
@@ -83,6 +136,9 @@ func (c *Controller) Stop() error {
 		c.life.cancel()
 		c.life.running.Wait()
 		c.life.err = c.place.Stop()
+		for _, d := range c.doors { // last: until then it can be seen how it ends
+			c.life.err = errors.Join(c.life.err, d.stop())
+		}
 		close(c.life.done)
 	})
 	<-c.life.done

@@ -26,12 +26,16 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Kubeconfig, "kubeconfig", p.getenv("KUBECONFIG"), "file that says how to reach the API server (default $KUBECONFIG, else as a pod does)")
 	cmd.Flags().StringVar(&o.Namespace, "namespace", "", "run the jobs of this namespace only")
 	cmd.Flags().StringVar(&o.Nodes, "nodes", "", "use the nodes with these labels only: pool=gpu,zone=a")
+	cmd.Flags().StringVar(&o.Listen, "listen", "none", "host:port of /health and /ready, or none")
+	cmd.Flags().StringVar(&o.Metrics, "metrics-listen", "none", "host:port of /metrics, or none")
 	cmd.Flags().StringVar(&o.Image, "image", "", "what pods run whose job names no image")
 	cmd.Flags().StringVar(&o.LauncherImage, "launcher-image", "", "image of this program, which is copied into the pods; without it pods run their command as it is")
 	cmd.Flags().BoolVar(&o.Alone, "alone", false, "take no Lease: no other controller runs")
 	cmd.Flags().DurationVar(&o.LeaseDuration, "lease-duration", 15*time.Second, "how long others wait for a controller that is gone without a word")
 	cmd.Flags().DurationVar(&o.Lost, "lost-after", time.Minute, "how long a node may be unreachable before the jobs on it go elsewhere")
 	cmd.Flags().DurationVar(&o.Stuck, "stuck-after", 10*time.Minute, "how long it may be impossible to start a job's containers, for want of their image perhaps, before the job fails")
+	cmd.Flags().StringArrayVar(&o.Templates, "node-template", nil, "a node that an autoscaler may add, for queues with scale_up: gpus=8,gpu_model=NAME,gpu_memory=80GiB,cpu=64,memory=512GiB; can be repeated")
+	cmd.Flags().DurationVar(&o.ScaleUpTimeout, "scale-up-timeout", 10*time.Minute, "how long a job of such a queue waits for nodes before it goes back in line")
 	return cmd
 }
 

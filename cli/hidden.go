@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"ainexus.io/app"
@@ -27,10 +28,10 @@ const (
 
 // direct finds the verbs that are run without the tree of commands: each is a process that somebody waits for, and
 // most live as long as a job.
-func (p *program) direct(name string) (verb func([]string) error, ok bool) {
-	switch name {
-	case verbAgent:
-		return p.agent, true
+func (p *program) direct(args []string) (verb func([]string) error, ok bool) {
+	switch args[0] {
+	case verbAgent: // of an attempt where it is told a directory, else of a node
+		return p.agent, len(args) == 2 && !strings.HasPrefix(args[1], "-")
 	case verbKeeper:
 		return p.keeper, true
 	case verbSampler:
@@ -45,9 +46,6 @@ func (p *program) direct(name string) (verb func([]string) error, ok bool) {
 
 // agent runs one attempt: agent DIR.
 func (p *program) agent(args []string) error {
-	if len(args) != 1 {
-		return &nexus.Error{Code: nexus.CodeInvalid, Message: "agent takes the directory of an attempt"}
-	}
 	// A machine that shuts down ends its processes by TERM: the workers get their chance to save, and the node is blamed.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

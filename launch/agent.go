@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,21 +30,25 @@ type agent struct {
 	}
 	meet           Meet
 	role, runID    string
-	words          string // path of the last words; empty: none
 	logDir         string
+	kept           string // directory for the logs of an ordered launch, which outlives its pod; empty: none
 	redirects, tee Std
 	shown          []int // local ranks; nil: all
+	linePrefix     string
 	binding        Binding
 	storeLimits    c10d.Limits // of the store
 	screen         screen
 
-	keeper  []string
-	secrets map[string]string
-	clock   proc.Clock
-	backoff elastic.Backoff
-	logSize int64
-	grace   time.Duration // from a stop to the kill
-	log     *slog.Logger
+	keeper    []string
+	secrets   map[string]string
+	clock     proc.Clock
+	backoff   elastic.Backoff
+	logSize   int64 // see proc.LogOptions
+	logFiles  int
+	lossy     sync.Once     // told that logs are incomplete
+	grace     time.Duration // from a stop to the kill
+	signalled nexus.Cause   // what a signal that stops a bare launch means
+	log       *slog.Logger
 
 	began    time.Duration // Mono
 	env      map[string]string
@@ -75,7 +80,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {
@@ -221,6 +226,11 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 		return a.result(ending{cause: nexus.CauseSetup, rank: -1, exit: 1, message: words(err)}, 0)
 	}
 	a.env = seatEnv(a.order, base, a.bare)
+	if _, set := a.env[ompThreads]; !set && !a.bare { // a bare launch's caller has said it by now
+		if text := sharedThreads(a.order.Seat); text != "" {
+			a.board.note(text)
+		}
+	}
 	if !a.order.Spec.Setup.IsZero() {
 		if e := a.setup(ctx); !e.ok {
 			return a.result(e, 0)
@@ -262,7 +272,7 @@ func (a *agent) record(s elastic.State) error {
 	a.rounds.RestartsLeft = s.RestartsLeft
 	a.rounds.Rounds = append(a.rounds.Rounds, nexus.Round{Number: s.Round, Began: a.clock.Wall()})
 	if a.bare {
-		return a.roundWords(s.Round)
+		return nil
 	}
 	return a.dir.WriteRounds(a.rounds)
 }
@@ -282,7 +292,7 @@ func (a *agent) closeRound(e ending) {
 // result is the attempt's last word.
 func (a *agent) result(e ending, round int) nexus.Result {
 	return nexus.Result{
-		Attempt: a.order.Attempt, OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail,
+		Attempt: a.order.Attempt, OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail, Fault: e.fault,
 		Ended: a.clock.Wall(), Round: round, Charged: a.order.RestartsLeft - a.rounds.RestartsLeft,
 		Ack: e.ack, LostSeconds: e.lost, OutOf: e.outOf,
 	}

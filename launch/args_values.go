@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"ainexus.io/proc"
 	"golang.org/x/sys/unix"
 )
 
@@ -97,6 +98,17 @@ func bytes(text string) (int, error) {
 		return 0, fmt.Errorf("%q is no size such as 65536 or 16MiB", text)
 	}
 	return n << by, nil
+}
+
+// logSize reads a size; 0 is without bound.
+func logSize(i *Invocation, value string) error {
+	if value == "0" {
+		i.Options.LogSize = proc.Unbounded
+		return nil
+	}
+	n, err := bytes(value)
+	i.Options.LogSize = int64(n)
+	return err
 }
 
 func atLeastOne(text string) (int, error) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,14 +41,7 @@ func Run(ctx context.Context, opts Options) (nexus.Result, error) {
 	if opts.Stderr != nil {
 		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal)
 	}
-	result, err := a.runWith(ctx, opts)
-	if err != nil {
-		result = nexus.Result{Attempt: a.order.Attempt, Cause: nexus.CauseSetup, Rank: -1, Exit: 1, Message: err.Error(), LostSeconds: -1}
-	}
-	if mute := a.lastWords(result); mute != nil {
-		a.screen.say(mute.Error())
-	}
-	return result, err
+	return a.runWith(ctx, opts)
 }
 
 // runWith listens to signals while the attempt runs.
@@ -59,7 +51,7 @@ func (a *agent) runWith(ctx context.Context, opts Options) (nexus.Result, error)
 	a.stops, a.forward = make(chan stopRequest, 16), make(chan syscall.Signal, 16)
 	go func() {
 		defer close(done)
-		signalWatch(listening, opts.Signals, a.grace, a.tellStop, func(s syscall.Signal) {
+		signalWatch(listening, opts.Signals, a.signalled, a.grace, a.tellStop, func(s syscall.Signal) {
 			select {
 			case a.forward <- s:
 			default:
@@ -79,7 +71,7 @@ func (o Options) agent() (*agent, error) {
 		return nil, errors.New("the log directory is not absolute")
 	}
 	a := &agent{
-		bare: true, role: o.Role, words: o.LastWords, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, shown: o.Show, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
+		bare: true, signalled: nexus.CauseCancel, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, logSize: o.LogSize, logFiles: o.LogFiles, shown: o.Show, linePrefix: o.Prefix, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
 		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, log: o.Logger,
 	}
 	a.master.addr, a.master.port = o.MasterAddr, o.MasterPort
@@ -96,14 +88,7 @@ func (o Options) agent() (*agent, error) {
 		a.grace = defaultGrace
 	}
 	// Random whatever RunID says: two launches may be given the same one, and each kills only its own.
-	job, number := "launch-"+strings.ToLower(rand.Text()[:12]), 1
-	if i := strings.LastIndexByte(o.Attempt, '/'); i > 0 {
-		n, err := strconv.Atoi(o.Attempt[i+1:])
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("the attempt %q is not <job id>/<number>", o.Attempt)
-		}
-		job, number = o.Attempt[:i], n
-	}
+	job := "launch-" + strings.ToLower(rand.Text()[:12])
 	a.runID = o.RunID
 	if a.runID == "" {
 		a.runID = job
@@ -113,17 +98,20 @@ func (o Options) agent() (*agent, error) {
 	}
 	env := map[string]string{}
 	for _, line := range o.Env {
-		if key, value, ok := strings.Cut(line, "="); ok && key != "" {
+		if key, value, ok := strings.Cut(line, "="); ok && key != "" && key != EnvOrder && key != EnvResult {
 			env[key] = value
 		}
 	}
 	a.order = nexus.Order{
-		Job: job, Attempt: number, Workdir: o.Dir, Env: env, RestartsLeft: o.MaxRestarts,
+		Job: job, Attempt: 1, Workdir: o.Dir, Env: env, RestartsLeft: o.MaxRestarts,
 		Seat: nexus.Seat{Node: o.Node, Workers: max(1, o.Workers), CPU: nexus.CPU(o.CPUs) * 1000},
 		Spec: nexus.Spec{
 			Run: o.Command, Workers: max(1, o.Workers), NoProgress: nexus.Duration(o.NoProgress),
 			Restart: nexus.Restart{Max: o.MaxRestarts, On: []nexus.Cause{nexus.CauseExit, nexus.CauseHang}},
 		},
+	}
+	if o.Order != nil {
+		a.ordered(o)
 	}
 	return a, nil
 }

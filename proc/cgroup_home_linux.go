@@ -117,3 +117,33 @@ func hierarchies() (homes, error) {
 	}
 	return found, nil
 }
+
+// FindCgroup finds a cgroup again by its [Cgroup.String], so that processes can be started in it; nil where there is none any more.
+func FindCgroup(text string) *Cgroup {
+	homes, err := hierarchies()
+	if text == "" || err != nil {
+		return nil
+	}
+	c := &Cgroup{}
+	for dir := range strings.SplitSeq(text, ":") {
+		if _, err := os.Stat(filepath.Join(dir, "cgroup.controllers")); err == nil {
+			c.unified = dir
+			continue
+		}
+		for _, home := range homes.split {
+			// Of one hierarchy are those that have a mount in common: the attempt's lies where its agent's home was.
+			if sameMount(home, dir) && !slices.Contains(c.split, dir) {
+				c.split, c.outside = append(c.split, dir), append(c.outside, home)
+			}
+		}
+	}
+	if len(c.dirs()) == 0 {
+		return nil
+	}
+	return c
+}
+
+func sameMount(a, b string) bool {
+	var one, other unix.Stat_t
+	return unix.Stat(a, &one) == nil && unix.Stat(b, &other) == nil && one.Dev == other.Dev
+}

@@ -53,6 +53,18 @@ func (g *Group) Start(commands ...Command) (started []*Process, err error) {
 	return started, err
 }
 
+// Beside starts one command of an attempt that another process supervises, and returns what gives up its thread when the
+// command is done. Who dies before has the command killed.
+func Beside(c Command, cgroup *Cgroup) (p *Process, release func(), err error) {
+	g := NewGroup("", cgroup)
+	started, err := g.Start(c)
+	if err != nil {
+		g.Close()
+		return nil, nil, err
+	}
+	return started[0], g.Close, nil
+}
+
 // Kill ends every process of the attempt, whatever session it is in, and returns when none is left, or an
 // error that counts the survivors at the end of timeout (a process in an uninterruptible sleep, say).
 func (g *Group) Kill(timeout time.Duration) error {

@@ -9,15 +9,28 @@ import (
 	"time"
 )
 
-// Command is a process to be started. Its standard input is empty.
+// Command is a process to be started.
 type Command struct {
 	Path   string   // of the program, resolved
 	Argv   []string // with the program's name first
 	Env    []string // all of it
 	Dir    string
+	Stdin  *os.File // nil: empty
 	Stdout *os.File // nil: /dev/null
 	Stderr *os.File // nil: /dev/null
 	CPUs   []int    // logical CPUs that it may run on, where the system can say so; nil: all
+	// Shared leaves the process in the caller's session and process group, with the caller's terminal.
+	Shared bool
+	User   *syscall.Credential // nil: the caller's
+}
+
+// attr is how the process is to be started in a cgroup, nil for none.
+func (c Command) attr(group *Cgroup) (attr *syscall.SysProcAttr, release func(), err error) {
+	attr, release, err = sysProcAttr(group)
+	if err == nil {
+		attr.Setsid, attr.Credential = !c.Shared, c.User
+	}
+	return attr, release, err
 }
 
 // Exit is how a process ended.
@@ -30,7 +43,7 @@ type Exit struct {
 // OK reports whether the process exited with code 0.
 func (e Exit) OK() bool { return e.Code == 0 && e.Signal == 0 }
 
-// Process is a started process, which leads a session and a process group of its own.
+// Process is a started process, which leads a session and a process group of its own unless its Command is Shared.
 type Process struct {
 	PID  int
 	done chan struct{}
@@ -130,7 +143,7 @@ func start(c Command, group *Cgroup) (*Process, error) {
 		return nil, err
 	}
 	defer null.Close()
-	files := []*os.File{null, c.Stdout, c.Stderr}
+	files := []*os.File{c.Stdin, c.Stdout, c.Stderr}
 	for i, f := range files {
 		if f == nil {
 			files[i] = null
@@ -153,7 +166,7 @@ func start(c Command, group *Cgroup) (*Process, error) {
 // startIn starts a process right in the cgroup, or, where the kernel or a container's filter knows no such start, moves
 // it there at once.
 func startIn(group *Cgroup, c Command, files []*os.File) (*os.Process, error) {
-	attr, release, err := sysProcAttr(group)
+	attr, release, err := c.attr(group)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +175,7 @@ func startIn(group *Cgroup, c Command, files []*os.File) (*os.Process, error) {
 	if err == nil || !group.mayBeToBlame(err) {
 		return handle, err
 	}
-	attr, _, _ = sysProcAttr(nil)
+	attr, _, _ = c.attr(nil)
 	handle, err = os.StartProcess(c.Path, c.Argv, &os.ProcAttr{Dir: c.Dir, Env: c.Env, Files: files, Sys: attr})
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func TestKubePromises(t *testing.T) {
 
 func startController(t *testing.T, plane *kubetest.Plane, opts app.ControllerOptions, w *watched) *app.Controller {
 	t.Helper()
-	opts.Kubeconfig, opts.Image, opts.LauncherImage = cmp.Or(opts.Kubeconfig, plane.Kubeconfig), "none", "none"
+	opts.Kubeconfig, opts.Image, opts.LauncherImage = cmp.Or(opts.Kubeconfig, plane.Kubeconfig), cmp.Or(opts.Image, "none"), cmp.Or(opts.LauncherImage, "none")
 	opts.Backoff = 100 * time.Millisecond
 	if w != nil {
 		opts.Observers = append(opts.Observers, w)
@@ -119,7 +119,7 @@ type object struct {
 		Phase                                    nexus.Phase
 		Reason, Message                          string
 		Attempt, RestartsUsed, Preemptions, GPUs int
-		Started, Finished                        time.Time
+		Started, Finished, CheckpointAt          time.Time
 		Seats                                    []struct{ Node string }
 		Stop, StopFor                            string
 		StopBy                                   time.Time

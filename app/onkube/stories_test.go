@@ -31,6 +31,8 @@ func TestKubeStories(t *testing.T) {
 		{"drained", drainedGangGoesElsewhere, 0},
 		{"lost", lostNodeBlocksNobody, 0},
 		{"no-image", whatCannotStartIsGivenUp, 0},
+		{"foreign", foreignJobsWaitInLine, 0},
+		{"scale-up", autoscalerSeesAGang, 0},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			space := "story-" + story.name

@@ -119,7 +119,7 @@ func (p *Place) place(ctx context.Context, d nexus.Placement) error {
 			s.GPUs += len(seat.GPUs)
 		}
 		s.Reason, s.Message = "Admitted", fmt.Sprintf("attempt %d on %s: %s", d.Attempt, nodesOf(d.Seats), d.Seats[0].Because)
-		p.view.places(d.Job, d.Attempt)
+		p.view.records(d.Job, d.Attempt)
 		return "Admitted", nil
 	})
 	return unmoved(err)
@@ -169,7 +169,8 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 		}
 		next.Status.ObservedGeneration = next.Generation
 		setConditions(next, p.Now())
-		written, err := p.clients.putStatus(ctx, next)
+		setDurability(next, &st.job.Spec, p.Now())
+		written, err := p.put(ctx, next)
 		switch {
 		case err == nil && written.UID != next.UID, apierrors.IsNotFound(err):
 			return errMoved // it was deleted, and perhaps there is another of that name
@@ -177,11 +178,12 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 			p.view.setJob(written)
 			p.queue.Add(id)
 			p.tell(written, event)
+			p.count(&st.job, written)
 			return nil
 		case !apierrors.IsConflict(err):
 			return fmt.Errorf("writing the status of %s/%s: %w", next.Namespace, next.Name, err)
 		}
-		fresh, err := p.clients.job(ctx, next.Namespace, next.Name)
+		fresh, err := p.fetch(ctx, next)
 		switch {
 		case apierrors.IsNotFound(err):
 			return errMoved

@@ -64,8 +64,8 @@ func ownNamespace() string {
 	return metav1.NamespaceDefault
 }
 
-// newClients makes clients whose requests pass the gate, those about leases apart; the limits are per second for each group, as bounds on a fault of ours: the API server
-// looks after itself.
+// newClients makes clients whose requests pass the gate, those about leases apart; nil: there is none. The limits are per
+// second for each group, as bounds on a fault of ours: the API server looks after itself.
 func newClients(c *rest.Config, gated func(http.RoundTripper) http.RoundTripper) (*clients, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, batchv1.AddToScheme, coordinationv1.AddToScheme, v1alpha1.AddToScheme} {
@@ -80,7 +80,7 @@ func newClients(c *rest.Config, gated func(http.RoundTripper) http.RoundTripper)
 		own.ContentType = content
 		own.AcceptContentTypes = content + "," + runtime.ContentTypeJSON
 		own.QPS, own.Burst = 500, 1000
-		if gv != coordinationv1.SchemeGroupVersion {
+		if gated != nil && gv != coordinationv1.SchemeGroupVersion {
 			own.Wrap(gated)
 		}
 		if own.UserAgent == "" {

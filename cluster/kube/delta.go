@@ -18,7 +18,7 @@ func (v *view) present(name string) (nexus.Node, bool) {
 	var strangers []*pod
 	for _, key := range slices.Sorted(maps.Keys(v.hosted[name])) {
 		p := v.hosted[name][key]
-		if r := v.jobs[p.job]; p.job == "" || r == nil || !r.job.Phase.Live() || r.job.Attempt != p.attempt {
+		if r := v.jobs[p.job]; p.job == "" || r == nil || !r.job.Phase.Live() || r.job.Attempt != p.attempt || !seatedAt(&r.job, name) {
 			strangers = append(strangers, p)
 		}
 	}

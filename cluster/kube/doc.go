@@ -13,6 +13,9 @@
 // Everything is told by watches; nothing is listed in a cycle. [view] keeps what was told, and what of it the planner
 // has not heard of. What we wrote ourselves counts at once, before the watch brings it (resource versions are compared).
 //
+// A Job of somebody's that names a queue has its record in an annotation (foreign.go); to the planner, and to most of this
+// package, a NexusJob stands for it. Its attempts are from one unsuspension to the next suspension.
+//
 // # Who counts what
 //
 // Every pod that is bound to a node and not over counts, ours or not. The pods of living attempts are what the planner

@@ -22,6 +22,8 @@ type Place struct {
 	lease   *lease // nil: nobody else controls
 	missing missing
 	view    *view
+	foreign foreigners
+	scaler  scaler
 	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
 	events  chan *corev1.Event
 	born    time.Time // with a monotonic reading: the clock never goes back

@@ -35,6 +35,9 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	if !ok {
 		return 0, nil
 	}
+	if isForeign(s.object) {
+		return p.foreignStep(ctx, s)
+	}
 	if slices.ContainsFunc(s.stale, undeleted) {
 		fresh, err := p.clients.job(ctx, s.object.Namespace, s.object.Name)
 		if err != nil {
@@ -60,7 +63,9 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	case phase == nexus.Pending && cancelled:
 		err = p.cancelWaiting(ctx, id)
 	case phase == nexus.Pending:
-		err = p.tellReason(ctx, s)
+		if again, err = p.scaleUp(ctx, s); err == nil {
+			err = p.tellReason(ctx, s)
+		}
 	case cancelled && s.job.Stop != nexus.StopCancel:
 		err = p.stopRunning(ctx, id, nexus.StopCancel, "cancelled")
 	case phase == nexus.Stopping:
@@ -97,6 +102,9 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	if s.job.Phase == nexus.Running {
 		return s.untilKilled(p.Now()), nil
 	}
+	if done, err := p.settle(ctx, s); done || err != nil {
+		return 0, err
+	}
 	running := 0
 	for _, pod := range s.pods {
 		if pod.stuck != "" {
@@ -108,7 +116,7 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 		if pod.unschedulable == "" || pod.node != "" {
 			continue
 		}
-		if left := p.opts.Unschedulable - p.Now().Sub(pod.since); left > 0 {
+		if left := p.roomPatience(&s.job) - p.Now().Sub(pod.since); left > 0 {
 			return left, nil
 		}
 		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: "+pod.unschedulable)
@@ -202,7 +210,7 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 		}
 	}
 	p.view.makes(id, s.job.Attempt)
-	err := p.clients.createAttempt(ctx, attemptFor(s.object, s.job, p.opts))
+	err := p.clients.createAttempt(ctx, p.attemptOf(s))
 	switch { // one that exists is asked for the next time
 	case err == nil:
 		return nil

@@ -77,12 +77,15 @@ func (p *Place) tell(o *v1alpha1.NexusJob, what string) {
 	if o.Status.Phase == string(nexus.Failed) || slices.Contains([]string{"NodeLost", "Invalid", reasonImage, reasonContainer}, what) {
 		kind = corev1.EventTypeWarning
 	}
+	about := corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob", Namespace: o.Namespace,
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}
+	if isForeign(o) {
+		about.APIVersion, about.Kind = o.APIVersion, o.Kind
+	}
 	now := metav1.NewTime(p.Now())
 	e := &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: fmt.Sprintf("%s.%x", o.Name, p.Now().UnixNano())},
-		InvolvedObject: corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob", Namespace: o.Namespace,
-			Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion},
-		Reason: what, Message: o.Status.Message, Type: kind, FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		ObjectMeta:     metav1.ObjectMeta{Namespace: o.Namespace, Name: fmt.Sprintf("%s.%x", o.Name, p.Now().UnixNano())},
+		InvolvedObject: about, Reason: what, Message: o.Status.Message, Type: kind, FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		Source: corev1.EventSource{Component: "nexus-controller"},
 	}
 	select {

@@ -51,6 +51,11 @@ type Options struct {
 	// Stuck is how long containers of a job may be impossible to start, for want of their image perhaps, before the job
 	// fails. Default: 10 min.
 	Stuck time.Duration
+	// Templates are nodes that an autoscaler may add, for queues with scale_up; see [ParseTemplate]. Nodes like those there
+	// are count too. Default: only those.
+	Templates []nexus.Node
+	// ScaleUpTimeout is how long a pod of a queue with scale_up may find no node. Default: 10 min.
+	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to
 	// 5 min. Default: 1 s.
 	Backoff time.Duration
@@ -60,6 +65,8 @@ type Options struct {
 	LeaseDuration time.Duration
 	// Workers bounds how many writes are under way at a time. Default: 16.
 	Workers int
+	// Tally counts. Default: nobody does.
+	Tally Tally
 	// Log gets what an operator would act on. Default: nothing.
 	Log *slog.Logger
 }
@@ -68,6 +75,7 @@ func (o Options) withDefaults() Options {
 	o.Unschedulable = cmp.Or(o.Unschedulable, 5*time.Second)
 	o.Lost = cmp.Or(o.Lost, time.Minute)
 	o.Stuck = cmp.Or(o.Stuck, 10*time.Minute)
+	o.ScaleUpTimeout = cmp.Or(o.ScaleUpTimeout, 10*time.Minute)
 	o.Backoff = cmp.Or(o.Backoff, time.Second)
 	o.LeaseDuration = cmp.Or(o.LeaseDuration, 15*time.Second)
 	o.Workers = cmp.Or(o.Workers, 16)

@@ -23,6 +23,7 @@ func (p *Place) watch() {
 		p.follow(c.core, resourceNodes, "", p.opts.Nodes, &corev1.Node{}, p.nodeTold, p.nodeGone),
 		p.follow(c.nexus, resourceJobs, p.opts.Namespace, "", &v1alpha1.NexusJob{}, p.jobTold, p.jobGone),
 		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelJob, &batchv1.Job{}, p.batchTold, p.batchGone),
+		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelQueue+",!"+LabelJob, &batchv1.Job{}, p.foreignTold, p.foreignGone),
 		// Of all namespaces: whoever has a pod on a node takes of it.
 		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", &corev1.Pod{}, p.podTold, p.podGone),
 	}
@@ -153,15 +154,21 @@ func (p *Place) podGone(o metav1.Object) {
 
 func (p *Place) nodeTold(o any) {
 	n := nodeOf(o.(*corev1.Node))
-	if p.view.setNode(n.Name, &n) == n.State {
-		return
+	other := p.view.sizedAnew(&n)
+	if p.view.setNode(n.Name, &n) != n.State {
+		for _, id := range p.view.onNode(n.Name) {
+			p.queue.Add(id)
+		}
 	}
-	for _, id := range p.view.onNode(n.Name) {
-		p.queue.Add(id)
+	if other {
+		p.recut()
 	}
 }
 
-func (p *Place) nodeGone(o metav1.Object) { p.view.setNode(o.GetName(), nil) }
+func (p *Place) nodeGone(o metav1.Object) {
+	p.view.setNode(o.GetName(), nil)
+	p.recut()
+}
 
 func (p *Place) queueTold(o any) {
 	object := o.(*v1alpha1.NexusQueue)

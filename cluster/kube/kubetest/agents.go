@@ -175,6 +175,7 @@ func (a *Agents) end(ctx context.Context, pod *corev1.Pod, exit int, message str
 				ExitCode: int32(exit), Reason: reason, Message: message, StartedAt: now, FinishedAt: now,
 			}}})
 	}
+	a.plane.kubelet.add(pod.Namespace+"/"+pod.Name, true)
 	return a.put(ctx, pod)
 }
 

@@ -39,9 +39,15 @@ func (p *Plane) AddNode(t testing.TB, n Node) {
 			t.Logf("deleting node %s: %v", n.Name, err)
 		}
 	})
-	p.starter.until("node "+n.Name, func() error {
+	p.UntilReady(n.Name)
+}
+
+// UntilReady waits until pods can go to a node.
+func (p *Plane) UntilReady(node string) {
+	p.t.Helper()
+	p.starter.until("node "+node, func() error {
 		var got corev1.Node
-		if err := p.core.Get().Resource("nodes").Name(n.Name).Do(ctx).Into(&got); err != nil {
+		if err := p.core.Get().Resource("nodes").Name(node).Do(context.Background()).Into(&got); err != nil {
 			return err
 		}
 		return usable(&got)
@@ -85,6 +91,7 @@ func (p *Plane) postNode(n Node) error {
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels, Annotations: map[string]string{kwokAnnotation: "fake"}},
 		Status:     corev1.NodeStatus{Capacity: have, Allocatable: have},
 	}
+	p.kubelet.endpoint(&node.Status)
 	return p.core.Post().Resource("nodes").Body(node).Do(context.Background()).Error()
 }
 

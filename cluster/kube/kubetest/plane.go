@@ -3,6 +3,7 @@ package kubetest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -31,6 +33,7 @@ type Plane struct {
 	authority *authority
 	address   string
 	starter   *starter
+	kubelet   *kubelet
 	core      rest.Interface
 	audit     string // path of the log of writes; empty: none is kept
 
@@ -50,6 +53,7 @@ func start(t testing.TB, audit string) *Plane {
 	p := &Plane{t: t, audit: audit, kubectl: Program(t, "kubectl"), dir: t.TempDir(), lost: map[string]bool{}}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
+	p.kubelet = startKubelet(t, p.authority)
 	p.startServer()
 	p.startControllers()
 	manifests := filepath.Join(moduleRoot(t), "deploy", "manifests")
@@ -73,10 +77,12 @@ func (p *Plane) startServer() {
 	a := p.authority
 	a.issue("server", "kube-apiserver", nil, true)
 	a.issue("accounts", "service-accounts", nil, false)
+	a.issue("to-kubelets", "kube-apiserver", nil, false)
 	args := []string{"--etcd-servers=http://" + etcd, "--bind-address=127.0.0.1", "--secure-port=" + port,
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
 		"--cert-dir=" + p.dir, "--tls-cert-file=" + a.path("server.crt"), "--tls-private-key-file=" + a.path("server.key"), "--client-ca-file=" + a.path("ca.crt"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + a.path("accounts.pub"),
+		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate=" + a.path("to-kubelets.crt"), "--kubelet-client-key=" + a.path("to-kubelets.key"),
 		"--service-account-signing-key-file=" + a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false"}
 	if p.audit != "" {
 		p.write(a.path("audit.yaml"), auditPolicy)
@@ -136,6 +142,42 @@ clientConnection: {kubeconfig: %q, qps: 5000, burst: 10000}
 // User writes a kubeconfig of a user who may do what the cluster's roles let him, and returns its path.
 func (p *Plane) User(name string, groups ...string) string {
 	return p.authority.kubeconfig(p.address, "user-"+name, name, groups...)
+}
+
+// Authority is the path of the certificate that all others of the cluster are signed by.
+func (p *Plane) Authority() string { return p.authority.path("ca.crt") }
+
+// Run starts a program that is part of the cluster: it ends with the test, which fails where it ends before.
+func (p *Plane) Run(name, program string, args ...string) {
+	p.t.Helper()
+	p.starter.startAs(name, program, args...)
+}
+
+// Until waits for something that has to come.
+func (p *Plane) Until(what string, ok func() error) {
+	p.t.Helper()
+	p.starter.until(what, ok)
+}
+
+// Endpoint is the address that the controller manager has found for a pod of a Service, by the pod's host name.
+func (p *Plane) Endpoint(ctx context.Context, namespace, service, host string) (net.IP, error) {
+	data, err := p.core.Get().AbsPath("/apis/discovery.k8s.io/v1/namespaces", namespace, "endpointslices").
+		Param("labelSelector", discoveryv1.LabelServiceName+"="+service).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	if err != nil {
+		return nil, err
+	}
+	var found discoveryv1.EndpointSliceList
+	if err := json.Unmarshal(data, &found); err != nil {
+		return nil, err
+	}
+	for _, slice := range found.Items {
+		for _, e := range slice.Endpoints {
+			if e.Hostname != nil && *e.Hostname == host {
+				return net.ParseIP(e.Addresses[0]), nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("service %s has no pod %s", service, host)
 }
 
 // Kubectl runs kubectl as the administrator and returns what it printed; that it fails fails the test.
