@@ -11,6 +11,7 @@ help:
 	@echo "make setup           only the Debian packages that the tests need"
 	@echo "make kube            only the Kubernetes control plane that tests run: 20 CPU-minutes, once"
 	@echo "make generate        the custom resource definitions, from their Go types"
+	@echo "make nexus-static    build the program for pods into bin/nexus-static: static, GPUs by nvidia-smi only"
 	@echo "make build           build the program into bin/nexus"
 	@echo "make clean           remove what these commands built"
 	@echo
@@ -40,10 +41,15 @@ kube:
 generate:
 	@sh scripts/generate.sh
 
+# What goes into pods and images: it needs no library, not even the loader, so
+# that any image will do. GPUs are read through nvidia-smi.
+nexus-static:
+	CGO_ENABLED=0 go build -tags nogpu -trimpath -ldflags "-s -w" -o bin/nexus-static ./cmd/nexus
+
 build:
 	CGO_ENABLED=0 go build -o bin/nexus ./cmd/nexus
 
 clean:
 	rm -rf bin .cache
 
-.PHONY: help test test-nightly quick setup kube generate build clean
+.PHONY: help test test-nightly quick setup kube generate nexus-static build clean

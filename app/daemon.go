@@ -34,6 +34,7 @@ type Daemon struct {
 	journal *journal.Journal
 	engine  *engine.Engine
 	token   string
+	scrapes []*door
 
 	life *life
 
@@ -65,7 +66,7 @@ func NewDaemon(opts Options) (*Daemon, error) {
 	d.metrics = metrics.New(source{place})
 	tally.to = d.metrics
 	if err := d.wire(); err != nil {
-		return nil, errors.Join(err, d.closeJournal(), place.Stop(), d.closeReader())
+		return nil, errors.Join(err, d.closeScrapes(), d.closeJournal(), place.Stop(), d.closeReader())
 	}
 	return d, nil
 }
@@ -77,6 +78,9 @@ func (d *Daemon) wire() (err error) {
 	}
 	d.engine = engine.New(d.place, policy.Default(), []engine.Observer{counter{d.metrics}, d.journal}, d.opts.Logger)
 	if d.token, err = tokenIn(filepath.Join(d.opts.State, TokenName)); err != nil {
+		return err
+	}
+	if d.scrapes, err = openDoors(d.opts.Logger, opening{d.opts.Metrics, metricsOnly(d.metrics.Handler())}); err != nil {
 		return err
 	}
 	return d.listen()
@@ -139,6 +143,13 @@ func (d *Daemon) closeJournal() error {
 		return nil
 	}
 	return d.journal.Close()
+}
+
+func (d *Daemon) closeScrapes() error {
+	if d.scrapes == nil {
+		return nil
+	}
+	return d.scrapes[0].stop()
 }
 
 func (d *Daemon) closeReader() error {

@@ -36,6 +36,7 @@ func (d *Daemon) Start() {
 			_ = d.engine.Run(d.life.ctx) // it ends with the context only
 		})
 		d.life.open()
+		d.scrapes[0].start()
 		if d.opts.ExitWhenIdle > 0 {
 			go d.leaveWhenIdle() // ends with the daemon, which it may be the one to stop
 		}
@@ -51,7 +52,7 @@ func (d *Daemon) Stop() error {
 		server := d.stopServing()
 		d.life.cancel()
 		d.life.running.Wait()
-		d.life.err = errors.Join(server, d.closeJournal(), d.place.Stop(), d.closeReader())
+		d.life.err = errors.Join(server, d.closeScrapes(), d.closeJournal(), d.place.Stop(), d.closeReader())
 		d.opts.Logger.Info("daemon stopped", "state", d.opts.State)
 		close(d.life.done)
 	})

@@ -32,6 +32,8 @@ type Options struct {
 	// Listen is the host:port of the page and of the API over TCP; "none" has none. Where it is taken the daemon says
 	// so and serves its socket only. Default: 127.0.0.1:8000.
 	Listen string
+	// Metrics is a host:port of its own for /metrics, without a token. Default: it is not served there.
+	Metrics string
 	// Hosts are further names by which requests over TCP may call this machine. Default: loopback and Listen's.
 	Hosts []string
 	// Page answers what is not the API's. Default: the pages of web.

@@ -28,15 +28,7 @@ func (s source) Devices(ctx context.Context) []metrics.Device {
 	if err != nil {
 		return nil
 	}
-	list := make([]metrics.Device, len(sample.Devices))
-	for i, d := range sample.Devices {
-		list[i] = metrics.Device{
-			UUID: d.UUID, Model: d.Model, Driver: sample.Driver, Used: nexus.MiB(d.UsedMiB), Total: nexus.MiB(d.MemoryMiB),
-			UtilPercent: d.Utilisation, TemperatureC: d.TemperatureC, PowerMW: int64(d.PowerMilliwatts),
-			PowerLimitMW: int64(d.PowerLimitMilliwatts), Healthy: d.Healthy,
-		}
-	}
-	return list
+	return seriesOf(sample)
 }
 
 // lateTally breaks a circle: the place tells metrics what happens, and metrics ask the place what is.

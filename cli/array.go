@@ -104,7 +104,7 @@ func spans(indices []int) string {
 }
 
 // meant lists the ids that a reference means: one, or all members of an array.
-func meant(ctx context.Context, client *api.Client, ref string) ([]string, error) {
+func meant(ctx context.Context, client place, ref string) ([]string, error) {
 	view, err := client.Job(ctx, ref)
 	if err != nil {
 		return nil, err

@@ -64,7 +64,8 @@ func (p *program) lacksWorkdir(job readJob) *nexus.Error {
 		dir = filepath.Join(job.dir, dir)
 	}
 	info, err := os.Stat(dir)
-	if p.remote() != "" || err == nil && info.IsDir() {
+	_, cluster, _ := p.cluster() // that it cannot be told is told by who connects
+	if cluster && job.spec.Code == "" || p.remote() != "" || err == nil && info.IsDir() {
 		return nil
 	}
 	return &nexus.Error{Code: nexus.CodeInvalid, Field: "workdir", Message: "the working directory " + dir + " is not there",

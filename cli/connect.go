@@ -50,8 +50,21 @@ func ownAddress(addr string) bool {
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// connect finds the daemon and says so when there is none. It starts none.
-func (p *program) connect(ctx context.Context) (*api.Client, error) {
+// connect finds the place that is spoken to: where it is a daemon it says so when there is none, and starts none. A cluster
+// is asked nothing yet.
+func (p *program) connect(ctx context.Context) (place, error) {
+	reach, cluster, err := p.cluster()
+	if err != nil {
+		return nil, err
+	}
+	if cluster {
+		return p.onCluster(reach)
+	}
+	return p.daemon(ctx)
+}
+
+// daemon finds the daemon, whatever context is in use.
+func (p *program) daemon(ctx context.Context) (*api.Client, error) {
 	client, err := p.client()
 	if err != nil {
 		return nil, err
@@ -87,8 +100,15 @@ func readToken(state string) (string, error) {
 	return strings.TrimSpace(string(data)), err
 }
 
-// ensure finds the daemon and starts one of this machine's own where there is none.
-func (p *program) ensure(ctx context.Context) (*api.Client, error) {
+// ensure finds the place that is spoken to and starts a daemon of this machine's own where that is missing.
+func (p *program) ensure(ctx context.Context) (place, error) {
+	reach, cluster, err := p.cluster()
+	if err != nil {
+		return nil, err
+	}
+	if cluster {
+		return p.onCluster(reach)
+	}
 	client, err := p.client()
 	if err != nil {
 		return nil, err

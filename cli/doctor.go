@@ -31,21 +31,48 @@ type finding struct {
 }
 
 func (p *program) doctorCommand() *cobra.Command {
+	var nccl, export, gang bool
+	var peers []string
+	var meet gangFlags
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look at this machine and say what may be in the way of jobs", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
+			switch {
+			case !nccl && (export || len(peers) > 0):
+				return usage(cmd, "--export and --peer belong to --nccl")
+			case !gang && (meet != gangFlags{}):
+				return usage(cmd, "--nnodes, --rdzv-*, --node-rank, --local-addr and --limit belong to --gang")
+			case gang && nccl:
+				return usage(cmd, "--gang and --nccl are two questions")
+			case gang:
+				return p.gang(ctx, meet)
+			case nccl:
+				return p.nccl(ctx, os.DirFS("/"), peers, export)
+			}
 			return p.report(p.examine(ctx))
 		},
 	}
+	cmd.Flags().BoolVar(&nccl, "nccl", false, "show what NCCL has to be told on this node, and why")
+	cmd.Flags().StringSliceVar(&peers, "peer", nil, "with --nccl: the other nodes, whose network is the one to take (default: the default route's)")
+	cmd.Flags().BoolVar(&export, "export", false, "with --nccl: print the settings for a shell, as in eval \"$(nexus doctor --nccl --export)\"")
+	cmd.Flags().BoolVar(&gang, "gang", false, "check what lies between the nodes of a gang; the same line on each node")
+	cmd.Flags().StringVar(&meet.nnodes, "nnodes", "", "with --gang: how many nodes there are")
+	cmd.Flags().StringVar(&meet.endpoint, "rdzv-endpoint", "", "with --gang: HOST[:PORT] of one of the nodes, where all meet")
+	cmd.Flags().StringVar(&meet.id, "rdzv-id", "", "with --gang: the same on all nodes")
+	cmd.Flags().StringVar(&meet.conf, "rdzv-conf", "", "with --gang: as nexus launch takes it")
+	cmd.Flags().StringVar(&meet.rank, "node-rank", "", "with --gang: which node this is")
+	cmd.Flags().StringVar(&meet.local, "local-addr", "", "with --gang: the address at which the others reach this node")
+	cmd.Flags().DurationVar(&meet.limit, "limit", 0, "with --gang: when a silent node is given up, in each step (default 30s)")
 	p.outputFlag(cmd, "json", "yaml")
 	return cmd
 }
 
 func (p *program) report(findings []finding) error {
-	failed := 0
+	failed, width := 0, 0
 	for _, f := range findings {
+		width = max(width, len(f.Check))
 		if f.State == "fail" {
 			failed++
 		}
@@ -55,9 +82,9 @@ func (p *program) report(findings []finding) error {
 		if ok || err != nil {
 			break
 		}
-		fmt.Fprintf(p.out, "%-4s  %-9s  %s\n", f.State, f.Check, clean(f.Text))
+		fmt.Fprintf(p.out, "%-4s  %-*s  %s\n", f.State, width, f.Check, clean(f.Text))
 		if f.Hint != "" {
-			fmt.Fprintf(p.out, "      %-9s  hint: %s\n", "", clean(f.Hint))
+			fmt.Fprintf(p.out, "      %-*s  hint: %s\n", width, "", clean(f.Hint))
 		}
 	}
 	if err == nil && failed > 0 {

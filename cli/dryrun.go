@@ -33,7 +33,7 @@ func (p *program) dryRun(ctx context.Context, file fileFlags, how submitFlags) e
 }
 
 // forecast waits for a daemon that was just started to look.
-func forecast(ctx context.Context, client *api.Client, s api.Submission) (f nexus.Forecast, err error) {
+func forecast(ctx context.Context, client place, s api.Submission) (f nexus.Forecast, err error) {
 	for range 20 {
 		if f, err = client.Forecast(ctx, s); err == nil || !unavailable(err) {
 			return f, err

@@ -23,7 +23,8 @@ const (
 // follower tells how one job goes until it is over: the plan, the output, restarts, why it waits, how it ended. It
 // outlives the daemon: when that goes away it waits, or starts another, and goes on where it was.
 type follower struct {
-	client *api.Client
+	client place
+	other  string // who that is: "the daemon"
 	screen *screen
 	id     string
 	// revive brings back a daemon that went away; nil: it comes back by itself.
@@ -81,7 +82,7 @@ func (f *follower) look(ctx context.Context) error {
 	}
 	if f.away {
 		f.away = false
-		_ = f.screen.line("the daemon is back")
+		_ = f.screen.line("%s is back", f.other)
 	}
 	f.view = view
 	if view.Placement != nil && view.Attempt != f.planned {
@@ -114,7 +115,7 @@ func (f *follower) missing(ctx context.Context, err error) error {
 	}
 	if !f.away {
 		f.away = true
-		_ = f.screen.line("the daemon went away; the job does not need it; waiting for it to come back")
+		_ = f.screen.line("%s went away; the job does not need it; waiting for it to come back", f.other)
 	}
 	if f.revive != nil {
 		if err := f.revive(ctx); err != nil && ctx.Err() == nil && !unavailable(err) {

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-
-	"ainexus.io/api"
 )
 
 func (p *program) holdCommand() *cobra.Command {
@@ -13,7 +11,7 @@ func (p *program) holdCommand() *cobra.Command {
 		Use: "hold JOB...", Short: "Keep jobs that wait from starting until they are released",
 		Args: jobArgs(1, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.each(cmd.Context(), args, func(ctx context.Context, client *api.Client, ref string) error {
+			return p.each(cmd.Context(), args, func(ctx context.Context, client place, ref string) error {
 				job, err := client.Hold(ctx, ref, "")
 				if err != nil {
 					return err
@@ -29,7 +27,7 @@ func (p *program) releaseCommand() *cobra.Command {
 		Use: "release JOB...", Short: "Let held jobs start again",
 		Args: jobArgs(1, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.each(cmd.Context(), args, func(ctx context.Context, client *api.Client, ref string) error {
+			return p.each(cmd.Context(), args, func(ctx context.Context, client place, ref string) error {
 				job, err := client.Release(ctx, ref)
 				if err != nil {
 					return err

@@ -34,7 +34,7 @@ func jobArgs(least, most int) cobra.PositionalArgs {
 }
 
 func (p *program) completeJobs(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	client, err := p.client()
+	client, err := p.place()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
@@ -56,7 +56,7 @@ func (p *program) cancelCommand() *cobra.Command {
 		Use: "cancel JOB...", Aliases: []string{"stop"}, Short: "Cancel jobs; one that runs may save its work first",
 		Args: jobArgs(1, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.each(cmd.Context(), args, func(ctx context.Context, client *api.Client, ref string) error {
+			return p.each(cmd.Context(), args, func(ctx context.Context, client place, ref string) error {
 				job, err := client.Cancel(ctx, ref)
 				if err != nil {
 					return err
@@ -100,7 +100,7 @@ func (p *program) requeueCommand() *cobra.Command {
 		Use: "requeue JOB...", Short: "Put jobs back in line: one that is over runs again, one that runs is stopped first",
 		Args: jobArgs(1, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.each(cmd.Context(), args, func(ctx context.Context, client *api.Client, ref string) error {
+			return p.each(cmd.Context(), args, func(ctx context.Context, client place, ref string) error {
 				job, err := client.Requeue(ctx, ref)
 				if err != nil {
 					return err
@@ -150,7 +150,7 @@ func (p *program) prioCommand() *cobra.Command {
 }
 
 // each does the same to several jobs. It tells every failure and exits with the code of the first.
-func (p *program) each(ctx context.Context, refs []string, do func(context.Context, *api.Client, string) error) error {
+func (p *program) each(ctx context.Context, refs []string, do func(context.Context, place, string) error) error {
 	client, err := p.connect(ctx)
 	if err != nil {
 		return err

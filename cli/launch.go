@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -16,6 +18,7 @@ import (
 	"ainexus.io/gpu"
 	"ainexus.io/launch"
 	"ainexus.io/launch/site"
+	"ainexus.io/nexus"
 )
 
 // launchCommand stands in the tree for help and completion; [program.direct] finds the verb before.
@@ -33,7 +36,7 @@ func (p *program) launch(args []string) error {
 	if err != nil {
 		host = "localhost"
 	}
-	inv, err := launch.ParseArgsAt(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
+	inv, err := launch.ParseArgs(site.Find(p.getenv, site.Facts{Hostname: host, ReadFile: os.ReadFile}), args, p.getenv)
 	switch {
 	case errors.Is(err, launch.ErrHelp):
 		_, err := fmt.Fprint(p.out, launchHelp)
@@ -70,7 +73,7 @@ func (p *program) launch(args []string) error {
 	if o.LogDir != "" && !filepath.IsAbs(o.LogDir) {
 		o.LogDir = filepath.Join(o.Dir, o.LogDir)
 	}
-	o.Node = host
+	o.Node = cmp.Or(p.getenv("NEXUS_NODE"), host)
 	signals := make(chan os.Signal, 4)
 	// nohup has HUP ignored, and a shell INT for what it puts into the background: that is meant.
 	signal.Notify(signals, slices.DeleteFunc(inv.Signals, signal.Ignored)...)
@@ -81,12 +84,13 @@ func (p *program) launch(args []string) error {
 		cpus = min(cpus, runtime.GOMAXPROCS(0))
 	}
 	o.Env, o.CPUs, o.Signals, o.Keeper = p.environ(), cpus, signals, ownArgv(verbKeeper)
-	if threads := launch.Threads(o); threads > 0 {
-		fmt.Fprintf(p.err, "note: OMP_NUM_THREADS is %d for each of the %d workers, who share %d CPUs; set it to choose\n", threads, o.Workers, cpus)
+	if threads := launch.Threads(o); threads != "" {
+		fmt.Fprintln(p.err, "note: "+threads)
 	}
 	o.Stdout, o.Stderr = p.out, p.err
 	o.Terminal = p.terminal && term.IsTerminal(int(os.Stderr.Fd()))
 	result, err := launch.Run(context.Background(), o)
+	p.leaveResult(o, result, err)
 	if err != nil {
 		return err
 	}
@@ -94,5 +98,22 @@ func (p *program) launch(args []string) error {
 		return nil
 	}
 	fmt.Fprintln(p.err, "error: "+clean(result.Message))
+	for _, line := range causeLines(&result, p.logLine) {
+		fmt.Fprintln(p.err, line)
+	}
 	return &exit{code: max(1, result.Exit)}
+}
+
+// leaveResult tells whoever ordered an attempt how it ended, where it wants to be told.
+func (p *program) leaveResult(o launch.Options, result nexus.Result, err error) {
+	path := p.getenv(launch.EnvResult)
+	if path == "" || o.Order == nil {
+		return
+	}
+	if err != nil { // nothing was started
+		result = nexus.Result{Attempt: o.Order.Attempt, Cause: nexus.CauseSetup, Rank: -1, Exit: 1, Message: err.Error(), Ended: time.Now(), LostSeconds: -1}
+	}
+	if err := launch.LeaveResult(path, result); err != nil {
+		fmt.Fprintln(p.err, "note: the result cannot be left for whoever ordered this:", clean(err.Error()))
+	}
 }

@@ -20,7 +20,7 @@ func Main(args []string) int {
 		terminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	if len(args) > 1 {
-		if verb, ok := p.direct(args[1]); ok {
+		if verb, ok := p.direct(args[1:]); ok {
 			return p.finish(verb(args[2:]))
 		}
 	}
@@ -41,6 +41,7 @@ type program struct {
 	terminal bool // out is one
 
 	state, addr string // --state, --addr
+	at          string // --context
 	output      string // -o
 }
 
@@ -89,11 +90,12 @@ func (p *program) tree() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%s", err) })
 	root.PersistentFlags().StringVar(&p.state, "state", "", "directory of the daemon's state (default $NEXUS_STATE, else $XDG_STATE_HOME/nexus)")
 	root.PersistentFlags().StringVar(&p.addr, "addr", "", "talk to the daemon at this host:port or URL instead, with $NEXUS_TOKEN (default $NEXUS_ADDR)")
+	root.PersistentFlags().StringVar(&p.at, "context", "", "speak to this place: local, kube, or kube:NAME of the kubeconfig (default $NEXUS_CONTEXT, else what nexus context use says)")
 	root.AddCommand(
 		p.runCommand(), p.submitCommand(), p.psCommand(), p.whyCommand(), p.logsCommand(), p.waitCommand(), p.attachCommand(),
 		p.checkpointsCommand(), p.execCommand(), p.cancelCommand(), p.holdCommand(), p.releaseCommand(), p.requeueCommand(), p.prioCommand(),
 		p.nodesCommand(), p.queuesCommand(), p.historyCommand(), p.renderCommand(), p.doctorCommand(), p.batchSizeCommand(), p.simulateCommand(),
-		p.upCommand(), p.controllerCommand(), p.openCommand(), p.tokenCommand(), p.healthCommand(), p.versionCommand(), p.launchCommand(),
+		p.contextCommand(), p.upCommand(), p.controllerCommand(), p.nodeAgentCommand(), p.openCommand(), p.tokenCommand(), p.healthCommand(), p.versionCommand(), p.launchCommand(),
 	)
 	return root
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -225,7 +226,7 @@ func TestFailsElsewhere(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 2)
 	logs := t.TempDir()
-	agents := meet(l, "2", `echo "round $NEXUS_ROUND: rank $RANK"; if [ $RANK = 2 ]; then sleep 0.2; exit 7; fi; exec sleep 1000`,
+	agents := meet(l, "2", `echo "round $NEXUS_ROUND: rank $RANK"; if [ $RANK = 2 ]; then sleep 0.2; seq 30; exit 7; fi; exec sleep 1000`,
 		"--nproc-per-node", "2", "--max-restarts", "1", "--log-dir", logs)
 	for _, a := range agents {
 		a.ends(7)
@@ -233,10 +234,19 @@ func TestFailsElsewhere(t *testing.T) {
 			!strings.Contains(a.text(), "round 1: rank") || strings.Contains(a.text(), "round 2") {
 			t.Errorf("node %s:\n%s", a.n.name, a.text())
 		}
+		// Its last lines are told on every node, though it ran on one.
+		told := regexp.MustCompile(`(?m)^  the only worker that failed: at .* on node [ab], .* into round 1, process \d+\n` +
+			`  its last 20 lines follow; its output is in .*/story/attempt_1/2/stderr.log\n  \| 11\n(  \| \d+\n){18}  \| 30$`)
+		if !told.MatchString(a.text()) {
+			t.Errorf("node %s does not tell the last lines:\n%s", a.n.name, a.text())
+		}
+	}
+	if told := agents[0].text() + agents[1].text(); strings.Count(told, "[nexus]   the only worker that failed: at ") != 1 || strings.Count(told, "[nexus]   | 30") != 1 {
+		t.Errorf("the first failure's last lines are to be told on its node:\n%s", told)
 	}
 	for rank := range 4 { // the nodes share the directory
 		text, err := os.ReadFile(filepath.Join(logs, "story", "attempt_1", strconv.Itoa(rank), "stdout.log"))
-		if want := fmt.Sprintf("round 1: rank %d\n", rank); err != nil || string(text) != want {
+		if want := fmt.Sprintf("round 1: rank %d\n", rank); err != nil || !strings.HasPrefix(string(text), want) {
 			t.Errorf("the log of rank %d is %q, %v", rank, text, err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +63,13 @@ func (p *program) openCommand() *cobra.Command {
 
 // pageAddress is where the page is, with the token.
 func (p *program) pageAddress(ctx context.Context) (string, error) {
-	client, err := p.connect(ctx)
+	if _, cluster, err := p.cluster(); err != nil || cluster {
+		if err == nil {
+			err = &nexus.Error{Code: nexus.CodeConflict, Message: "a cluster has no page of ours", Hint: "nexus --context local open shows this machine's"}
+		}
+		return "", err
+	}
+	client, err := p.daemon(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -106,22 +111,4 @@ func (p *program) browse(address string) error {
 		return fmt.Errorf("starting %s: %w", opener, err)
 	}
 	return cmd.Process.Release()
-}
-
-func (p *program) healthCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "health", Short: "Say whether the daemon takes jobs; exit 0 only if it does", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := p.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
-			defer cancel()
-			if err := client.Ready(ctx); err != nil {
-				return p.noDaemon(err)
-			}
-			return p.print("ready")
-		},
-	}
 }

@@ -17,7 +17,7 @@ type output struct {
 	done    chan struct{}
 }
 
-func newOutput(ctx context.Context, client *api.Client, screen *screen, view api.JobView) *output {
+func newOutput(ctx context.Context, client place, screen *screen, view api.JobView) *output {
 	ctx, cancel := context.WithCancel(ctx)
 	o := &output{attempt: view.Attempt, cancel: cancel, done: make(chan struct{})}
 	var streams sync.WaitGroup
@@ -37,7 +37,7 @@ func newOutput(ctx context.Context, client *api.Client, screen *screen, view api
 
 // copyLog prints one stream to its end. When it breaks off it begins again and leaves out what was printed: lines of
 // one rank come in the same order each time, those of several need not.
-func copyLog(ctx context.Context, client *api.Client, screen *screen, id string, query api.LogQuery, prefix string) {
+func copyLog(ctx context.Context, client place, screen *screen, id string, query api.LogQuery, prefix string) {
 	printed := map[string]int{}
 	for {
 		skip := maps.Clone(printed)

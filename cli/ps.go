@@ -64,7 +64,7 @@ func phaseOf(text string) (nexus.Phase, bool) {
 }
 
 // listJobs prints one list. Live jobs are all of them: their number is what a person needs to see.
-func (p *program) listJobs(ctx context.Context, client *api.Client, f api.Filter, single bool) error {
+func (p *program) listJobs(ctx context.Context, client place, f api.Filter, single bool) error {
 	jobs, err := everyJob(ctx, client, f)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (p *program) listJobs(ctx context.Context, client *api.Client, f api.Filter
 }
 
 // everyJob goes through the pages.
-func everyJob(ctx context.Context, client *api.Client, f api.Filter) ([]api.JobView, error) {
+func everyJob(ctx context.Context, client place, f api.Filter) ([]api.JobView, error) {
 	const page = 1000
 	want := f.Limit
 	if f.Live {
@@ -139,7 +139,7 @@ func (p *program) printJobs(jobs []api.JobView, f api.Filter, single bool) error
 }
 
 // watchJobs prints the list whenever something happened, and every two seconds on a terminal, where it stays in place.
-func (p *program) watchJobs(ctx context.Context, client *api.Client, f api.Filter, single bool) error {
+func (p *program) watchJobs(ctx context.Context, client place, f api.Filter, single bool) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	events, err := client.Events(ctx, api.FromNow)
@@ -163,7 +163,7 @@ func (p *program) watchJobs(ctx context.Context, client *api.Client, f api.Filte
 				again = p.terminal
 			case _, open := <-events:
 				if !open && ctx.Err() == nil {
-					return &nexus.Error{Code: nexus.CodeUnavailable, Message: "the daemon went away", Hint: "start it again: nexus up"}
+					return &nexus.Error{Code: nexus.CodeUnavailable, Message: p.away() + " went away", Hint: "begin again; nexus up starts a daemon"}
 				}
 				again = true
 			}

@@ -224,7 +224,7 @@ func (p *program) oneQueue(cmd *cobra.Command) *cobra.Command {
 }
 
 func (p *program) completeQueues(ctx context.Context) ([]string, cobra.ShellCompDirective) {
-	client, err := p.client()
+	client, err := p.place()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -44,7 +45,7 @@ func (p *program) runCommand() *cobra.Command {
 }
 
 // runToEnd follows a job that was just submitted.
-func (p *program) runToEnd(ctx context.Context, client *api.Client, view api.JobView, signals <-chan os.Signal) error {
+func (p *program) runToEnd(ctx context.Context, client place, view api.JobView, signals <-chan os.Signal) error {
 	f := p.newFollower(client, view.ID, signals)
 	_ = f.screen.line("%s is job %s", title(view.Job), view.ID)
 	for _, notice := range view.Notices {
@@ -70,10 +71,10 @@ func (p *program) runToEnd(ctx context.Context, client *api.Client, view api.Job
 	return p.ended(ctx, f)
 }
 
-func (p *program) newFollower(client *api.Client, id string, signals <-chan os.Signal) *follower {
-	f := &follower{client: client, screen: p.newScreen(), id: id, signals: signals}
+func (p *program) newFollower(client place, id string, signals <-chan os.Signal) *follower {
+	f := &follower{client: client, screen: p.newScreen(), id: id, signals: signals, other: p.away()}
 	f.revive = func(ctx context.Context) error {
-		if p.remote() != "" {
+		if _, cluster, err := p.cluster(); err != nil || cluster || p.remote() != "" {
 			pause(ctx, retryPause)
 			return nil
 		}
@@ -93,7 +94,8 @@ func (p *program) ended(ctx context.Context, f *follower) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range outcome(view) {
+	told := outcome(view)
+	for _, line := range slices.Insert(told, 1, causeLines(view.Result, f.screen.safe)...) {
 		_ = f.screen.line("%s", line)
 	}
 	return exitOf(view)

@@ -45,7 +45,7 @@ type submitFlags struct {
 }
 
 // submit reads, captures and hands over. The job is durable when it returns.
-func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (api.JobView, *api.Client, error) {
+func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (api.JobView, place, error) {
 	job, s, err := p.prepare(file, how)
 	if err != nil {
 		return api.JobView{}, nil, err
@@ -57,6 +57,9 @@ func (p *program) submit(ctx context.Context, file fileFlags, how submitFlags) (
 	accepted, err := client.Submit(ctx, s)
 	if err != nil {
 		return api.JobView{}, nil, err
+	}
+	if _, cluster, _ := p.cluster(); cluster {
+		job.notices = nil // they are about this machine
 	}
 	for _, n := range job.notices {
 		fmt.Fprintln(p.err, "notice: "+clean(n.Message))
@@ -85,6 +88,11 @@ func (p *program) prepare(file fileFlags, how submitFlags) (readJob, api.Submiss
 }
 
 func (p *program) submitted(view api.JobView) error {
+	if _, cluster, _ := p.cluster(); cluster {
+		for _, n := range view.Notices {
+			fmt.Fprintln(p.err, "notice: "+clean(n))
+		}
+	}
 	if ok, err := p.document(view); ok {
 		return err
 	}

@@ -36,6 +36,7 @@ func (p *program) upCommand() *cobra.Command {
 		listen = app.DefaultListen
 	}
 	cmd.Flags().StringVar(&o.Listen, "listen", listen, "host:port of the page and of the API over TCP, or none (default $NEXUS_LISTEN)")
+	cmd.Flags().StringVar(&o.Metrics, "metrics-listen", "none", "host:port of /metrics for who has no token, or none")
 	cmd.Flags().StringArrayVar(&o.Hosts, "host", nil, "a further name by which browsers may call this machine; can be repeated")
 	cmd.Flags().StringVar(&idle, "exit-when-idle", "0s", "end after so long without jobs and requests; 0s: never")
 	cmd.Flags().StringVar(&o.Node, "node", "", "name of this machine (default its host name)")

@@ -42,7 +42,7 @@ func (p *program) waitCommand() *cobra.Command {
 }
 
 // waitAll waits for one after the other and exits with the first code that is not 0.
-func (p *program) waitAll(ctx context.Context, client *api.Client, refs []string) error {
+func (p *program) waitAll(ctx context.Context, client place, refs []string) error {
 	// A name may come to mean another job while we wait: ids do not.
 	var ids []string
 	for _, ref := range refs {
@@ -67,7 +67,7 @@ func (p *program) waitAll(ctx context.Context, client *api.Client, refs []string
 }
 
 // waitFor returns the job when it is over. A daemon that is away for a while is waited for too.
-func waitFor(ctx context.Context, client *api.Client, id string) (api.JobView, error) {
+func waitFor(ctx context.Context, client place, id string) (api.JobView, error) {
 	f := &follower{client: client, id: id}
 	events := f.watch(ctx)
 	tick := time.NewTicker(refresh)

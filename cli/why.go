@@ -26,7 +26,10 @@ func (p *program) whyCommand() *cobra.Command {
 			if ok, err := p.document(why); ok {
 				return err
 			}
-			return p.printWhy(why)
+			if err := p.printWhy(why); err != nil || why.Phase != nexus.Failed {
+				return err
+			}
+			return p.printCause(cmd.Context(), client, why.Job)
 		},
 	}
 	p.outputFlag(cmd, "json", "yaml")

@@ -11,7 +11,7 @@ func merge(a, b nexus.Delta) nexus.Delta {
 	if b.Full || a.Empty() {
 		return b
 	}
-	m := nexus.Delta{Version: b.Version, Full: a.Full, Queues: a.Queues, Use: a.Use, History: a.History}
+	m := nexus.Delta{Version: b.Version, Full: a.Full, Queues: a.Queues, Use: a.Use, Reserve: a.Reserve, History: a.History}
 	if b.Queues != nil {
 		m.Queues = b.Queues
 	}

@@ -55,6 +55,11 @@ func loadNVML(path string) (uintptr, error) {
 	if path != "" {
 		names = []string{path}
 	}
+	return loadFirst(names)
+}
+
+// loadFirst opens the first of these libraries that is there.
+func loadFirst(names []string) (uintptr, error) {
 	for _, name := range names {
 		lib, err := dlopen(name)
 		if err == nil {

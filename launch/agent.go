@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,34 +31,42 @@ type agent struct {
 	meet           Meet
 	role, runID    string
 	logDir         string
+	kept           string // directory for the logs of an ordered launch, which outlives its pod; empty: none
 	redirects, tee Std
 	shown          []int // local ranks; nil: all
+	linePrefix     string
 	binding        Binding
 	storeLimits    c10d.Limits // of the store
 	screen         screen
 
-	keeper  []string
-	secrets map[string]string
-	clock   proc.Clock
-	backoff elastic.Backoff
-	logSize int64
-	look    time.Duration // 0: the usual
-	grace   time.Duration // from a stop to the kill
-	log     *slog.Logger
+	keeper    []string
+	secrets   map[string]string
+	clock     proc.Clock
+	backoff   elastic.Backoff
+	logSize   int64 // see proc.LogOptions
+	logFiles  int
+	look      time.Duration // 0: the usual
+	lossy     sync.Once     // told that logs are incomplete
+	grace     time.Duration // from a stop to the kill
+	signalled nexus.Cause   // what a signal that stops a bare launch means
+	log       *slog.Logger
 
-	began    time.Duration // Mono
-	env      map[string]string
-	cgroup   *proc.Cgroup
-	group    *proc.Group
-	board    *board
-	place    place
-	store    *c10d.Server
-	meeting  *rendezvous.Meeting // of several nodes
-	leaving  *stopRequest        // where this node is to go
-	finished *finished
-	rounds   nexus.Rounds
-	stops    chan stopRequest
-	forward  chan syscall.Signal
+	began     time.Duration // Mono
+	env       map[string]string
+	cgroup    *proc.Cgroup
+	container *proc.Cgroup // of the container that an ordered launch is alone in; nil: none
+	group     *proc.Group
+	board     *board
+	place     place
+	store     *c10d.Server
+	meeting   *rendezvous.Meeting // of several nodes
+	leaving   *stopRequest        // where this node is to go
+	finished  *finished
+	ended     ending // of the round endedIn, the last one here, where there is a meeting
+	endedIn   int
+	rounds    nexus.Rounds
+	stops     chan stopRequest
+	forward   chan syscall.Signal
 }
 
 // Agent runs the attempt that dir holds the order of and returns when no process of it is left and the result is
@@ -75,7 +84,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, look: opts.Look, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, look: opts.Look, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {
@@ -148,7 +157,7 @@ func (a *agent) run(ctx context.Context) (nexus.Result, error) {
 		}
 	}()
 	result := a.attempt(ctx)
-	result.PeakMemory = nexus.MiB(a.cgroup.PeakMemory() >> 20)
+	result.PeakMemory = nexus.MiB(a.counting().PeakMemory() >> 20)
 	stopWatching()
 	<-watched
 
@@ -221,6 +230,11 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 		return a.result(ending{cause: nexus.CauseSetup, rank: -1, exit: 1, message: words(err)}, 0)
 	}
 	a.env = seatEnv(a.order, base, a.bare)
+	if _, set := a.env[ompThreads]; !set && !a.bare { // a bare launch's caller has said it by now
+		if text := sharedThreads(a.order.Seat); text != "" {
+			a.board.note(text)
+		}
+	}
 	if !a.order.Spec.Setup.IsZero() {
 		if e := a.setup(ctx); !e.ok {
 			return a.result(e, 0)
@@ -244,6 +258,7 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 			return a.result(e, state.Round)
 		}
 		a.say(fmt.Sprintf("%s; round %d begins in %s, %s left after it", e.message, d.Next.Round, about(d.Wait), times(d.Next.RestartsLeft, "restart", "restarts")))
+		a.screen.fault(e, state.Round)
 		if stopped, ok := a.pause(ctx, d.Wait, e); ok {
 			return a.result(stopped, state.Round)
 		}
@@ -282,7 +297,7 @@ func (a *agent) closeRound(e ending) {
 // result is the attempt's last word.
 func (a *agent) result(e ending, round int) nexus.Result {
 	return nexus.Result{
-		Attempt: a.order.Attempt, OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail,
+		Attempt: a.order.Attempt, OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail, Fault: e.fault,
 		Ended: a.clock.Wall(), Round: round, Charged: a.order.RestartsLeft - a.rounds.RestartsLeft,
 		Ack: e.ack, LostSeconds: e.lost, OutOf: e.outOf,
 	}

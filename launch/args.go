@@ -15,7 +15,8 @@ import (
 // Invocation is a command line in torchrun's form.
 type Invocation struct {
 	// Options holds what the line says: Command (for `run: a list`), MaxRestarts, RunID, Role, MasterAddr, MasterPort,
-	// Meet, LogDir (as written), Redirects, Tee, Show and Binding. The rest is the caller's to fill in.
+	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show, Prefix, Grace and Binding, and Order, which the
+	// environment says. The rest is the caller's to fill in.
 	Options Options
 	// PerNode is --nproc-per-node: a number, "auto", "cpu" or "gpu"; default "1". See [Invocation.Workers].
 	PerNode string
@@ -35,11 +36,12 @@ var ErrHelp = errors.New("help is wanted")
 // option is one of torchrun's options.
 type option struct {
 	flag bool   // takes no value
+	env  string // another variable that counts where PET_<OPTION> is not set
 	note string // said when it is given; it changes nothing
 	set  func(i *Invocation, value string) error
 }
 
-// options are torchrun's, by name with dashes. Its short names are spelled out before.
+// options are torchrun's and two of ours, by name with dashes. Its short names are spelled out before.
 func options() map[string]option {
 	quiet := func(*Invocation, string) error { return nil }
 	idle := func(why string) option { return option{note: why, set: quiet} }
@@ -70,6 +72,9 @@ func options() map[string]option {
 		"monitor-interval":   {note: "nothing is polled: the end of a worker is noticed at once", set: interval},
 		"event-log-handler":  idle("what happens is told on stderr"),
 		"logs-specs":         {note: "there is one way of keeping logs, --log-dir", set: logsSpecs},
+		"shutdown-timeout":   {set: shutdownTimeout, env: "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"},
+		"log-max-size":       {set: logSize}, // this one and the next are ours
+		"log-max-files":      {set: func(i *Invocation, v string) (err error) { i.Options.LogFiles, err = atLeastOne(v); return err }},
 		"use-env":            {flag: true, note: "LOCAL_RANK is always in the environment", set: quiet},
 	}
 }
@@ -79,15 +84,10 @@ func variable(name string) string {
 	return "PET_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// ParseArgs reads torchrun's command line where nobody has started this launcher who knows more; see [ParseArgsAt].
-func ParseArgs(args []string, getenv func(string) string) (Invocation, error) {
-	return ParseArgsAt(site.Site{}, args, getenv)
-}
-
-// ParseArgsAt reads torchrun's command line: options with dashes or underscores, then the script and its arguments. PET_<OPTION>
+// ParseArgs reads torchrun's command line: options with dashes or underscores, then the script and its arguments. PET_<OPTION>
 // variables, found by getenv, count where an option is not given, and the site where neither is. Errors are [nexus.Error]s,
 // [ErrHelp] or [ErrOtherTells].
-func ParseArgsAt(s site.Site, args []string, getenv func(string) string) (Invocation, error) {
+func ParseArgs(s site.Site, args []string, getenv func(string) string) (Invocation, error) {
 	given, rest, err := splitArgs(args)
 	if err != nil {
 		return Invocation{}, err
@@ -97,15 +97,19 @@ func ParseArgsAt(s site.Site, args []string, getenv func(string) string) (Invoca
 		said[name] = "--" + name
 	}
 	for name, o := range options() {
-		value := getenv(variable(name))
+		key := variable(name)
+		if o.env != "" && getenv(key) == "" {
+			key = o.env
+		}
+		value := getenv(key)
 		if said[name] != "" || value == "" {
 			continue
 		}
 		if o.flag && value != "0" && value != "1" {
-			return Invocation{}, refuse(fmt.Sprintf("%s is %q; it is 1 or 0", variable(name), value), "")
+			return Invocation{}, refuse(fmt.Sprintf("%s is %q; it is 1 or 0", key, value), "")
 		}
 		if !o.flag || value == "1" {
-			given[name], said[name] = value, variable(name)
+			given[name], said[name] = value, key
 		}
 	}
 	inv := Invocation{PerNode: "1", Signals: defaultSignals()}
@@ -169,13 +173,15 @@ func (i Invocation) assemble(given, said map[string]string, rest []string, geten
 			i.Notes = append(i.Notes, fmt.Sprintf("%s does nothing here: %s", said[name], note))
 		}
 	}
-	argv, err := commandLine(rest, given, getenv)
-	i.Options.Command = nexus.Command{Argv: argv}
+	order, err := orderFrom(getenv)
+	if i.Options.Order = order; order != nil && len(rest) == 0 {
+		i.Options.Command = order.Spec.Run
+	} else if err == nil {
+		i.Options.Command.Argv, err = commandLine(rest, given, getenv)
+	}
+	i.Options.Prefix = getenv("TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE") // torchrun's, since 2.3
 	if err == nil {
 		err = i.meet(given)
-	}
-	if i.Options.Meet.Endpoint != "" && i.Options.RunID == "" {
-		i.Options.RunID = "none" // as torchrun: all nodes have to say the same, and none does
 	}
 	return i, err
 }

@@ -34,6 +34,9 @@ func told(inv Invocation) string {
 	say(o.MasterAddr == "" && o.MasterPort == 0, "master %s:%d", o.MasterAddr, o.MasterPort)
 	say(m.LocalAddr == "", "local %s", m.LocalAddr)
 	say(o.LogDir == "", "logs %s", o.LogDir)
+	say(o.Grace == 0, "grace %s", o.Grace)
+	say(o.LogSize == 0, "%d bytes each", o.LogSize)
+	say(o.LogFiles == 0, "%d files", o.LogFiles)
 	say(!o.Redirects.given, "redirects %d %d", o.Redirects.of(0), o.Redirects.of(1))
 	say(!o.Tee.given, "tee %d %d", o.Tee.of(0), o.Tee.of(1))
 	say(o.Show == nil, "shown %v", o.Show)
@@ -96,25 +99,29 @@ func TestTorchrunsCommandLine(t *testing.T) {
 		{"--max-restarts 3 --role trainer --rdzv-id 7 train.py", "python3 -u train.py; id 7; restarts 3; role trainer"},
 		{"--start_method fork --event-log-handler null --logs-specs default --use_env train.py", "python3 -u train.py; notes 4"},
 		// Several.
-		{"--nnodes 2 --rdzv-endpoint n1 train.py", "python3 -u train.py; 2:2 nodes at n1:29400; id none"},
+		{"--nnodes 2 --rdzv-endpoint n1 train.py", "python3 -u train.py; 2:2 nodes at n1:29400"},
 		{"--nnodes=1:4 --rdzv_endpoint n1:1234 --rdzv_id job7 --rdzv-conf last_call_timeout=9,join_timeout=60 train.py",
 			"python3 -u train.py; 1:4 nodes at n1:1234; id job7; last call 9s"},
 		{"--nnodes 2 --node_rank 1 --master_addr n1 --master_port 29600 --local-addr 10.0.0.2 train.py",
-			"python3 -u train.py; 2:2 nodes at n1:29400; node 1; id none; master n1:29600; local 10.0.0.2"},
-		{"--rdzv-backend static --nnodes 2 --rdzv-endpoint [fd00::1]:29500 train.py", "python3 -u train.py; 2:2 nodes at [fd00::1]:29500; id none"},
+			"python3 -u train.py; 2:2 nodes at n1:29400; node 1; master n1:29600; local 10.0.0.2"},
+		{"--rdzv-backend static --nnodes 2 --rdzv-endpoint [fd00::1]:29500 train.py", "python3 -u train.py; 2:2 nodes at [fd00::1]:29500"},
 		{"--rdzv-conf store_value_limit=64MiB,store_key_limit=100,store_keys_limit=5,store_memory_limit=2GiB train.py",
 			"python3 -u train.py; store {100 67108864 0 5 2147483648 0}"},
 		// What is kept and shown.
 		{"-r 3 -t=0:1,1:2 --log-dir /logs -- train.py", "python3 -u train.py; logs /logs; redirects 3 3; tee 1 2"},
 		{"-r3 -t 1 train.py", "python3 -u train.py; redirects 3 3; tee 1 1"},
 		{"--redirects 0:3 --tee=1:2 --log_dir=/l train.py", "python3 -u train.py; logs /l; redirects 3 0; tee 0 2"},
+		{"--log-dir l --log-max-size 16MiB --log-max-files=5 train.py", "python3 -u train.py; logs l; 16777216 bytes each; 5 files"},
+		{"--shutdown-timeout 600 train.py", "python3 -u train.py; grace 10m0s"},
+		{"--shutdown_timeout=0 train.py", "python3 -u train.py; grace 1ns"},
+		{"--log_max_size=0 train.py", "python3 -u train.py; -1 bytes each"},
 		{"--local-ranks-filter 0,2 train.py", "python3 -u train.py; shown [0 2]"},
 		{"--local_ranks_filter=1 train.py", "python3 -u train.py; shown [1]"},
 		{"--numa-binding exclusive train.py", "python3 -u train.py; binding 3"},
 		{"--numa_binding=core-complex train.py", "python3 -u train.py; binding 4"},
 		{"--signals-to-handle SIGTERM,usr1,SIGWINCH train.py", "python3 -u train.py; signals [interrupt terminated user defined signal 1 user defined signal 2 window changed]"},
 	} {
-		inv, err := ParseArgs(strings.Fields(test.line), func(key string) string { return env[key] })
+		inv, err := ParseArgs(site.Site{}, strings.Fields(test.line), func(key string) string { return env[key] })
 		if err != nil {
 			t.Errorf("%s: %v", test.line, err)
 		} else if got := told(inv); got != test.want {
@@ -131,6 +138,7 @@ func TestVariablesOfOptions(t *testing.T) {
 		"local-ranks-filter": "0", "master-addr": "n1", "local-addr": "n2", "master-port": "7", "rdzv-id": "id", "rdzv-backend": "c10d",
 		"rdzv-endpoint": "n3", "rdzv-conf": "last_call_timeout=1", "signals-to-handle": "SIGWINCH", "numa-binding": "node",
 		"start-method": "spawn", "monitor-interval": "0.1", "event-log-handler": "null", "logs-specs": "default",
+		"shutdown-timeout": "90", "log-max-size": "16MiB", "log-max-files": "5",
 	}
 	for name, o := range options() {
 		value, ok := values[name]
@@ -149,20 +157,30 @@ func TestVariablesOfOptions(t *testing.T) {
 		case o.flag:
 			line[0] = "--" + name
 		}
-		want, err := ParseArgs(line, func(key string) string { return env[key] })
+		want, err := ParseArgs(site.Site{}, line, func(key string) string { return env[key] })
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
 		with := maps.Clone(env)
 		with["PET_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = value
-		got, err := ParseArgs(slices.DeleteFunc(slices.Clone(line), func(arg string) bool { return strings.HasPrefix(arg, "--"+name) }),
+		got, err := ParseArgs(site.Site{}, slices.DeleteFunc(slices.Clone(line), func(arg string) bool { return strings.HasPrefix(arg, "--"+name) }),
 			func(key string) string { return with[key] })
 		if err != nil || name != "rdzv-endpoint" && told(got) != told(want) {
 			t.Errorf("PET_ of %s: %v\n got %s\nwant %s", name, err, told(got), told(want))
 		}
 	}
+	env["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = "7"
+	for value, want := range map[string]string{"": "grace 7s", "8": "grace 8s"} {
+		env["PET_SHUTDOWN_TIMEOUT"] = value
+		inv, err := ParseArgs(site.Site{}, []string{"x.py"}, func(key string) string { return env[key] })
+		if err != nil || told(inv) != "python3 -u x.py; "+want {
+			t.Errorf("PET_SHUTDOWN_TIMEOUT %q: %s %v", value, told(inv), err)
+		}
+	}
+	delete(env, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT")
+	delete(env, "PET_SHUTDOWN_TIMEOUT")
 	env["PET_NPROC_PER_NODE"], env["PET_MAX_RESTARTS"], env["PET_NO_PYTHON"], env["PET_STANDALONE"] = "2", "1", "0", "1"
-	inv, err := ParseArgs([]string{"--max-restarts=5", "x.py"}, func(key string) string { return env[key] })
+	inv, err := ParseArgs(site.Site{}, []string{"--max-restarts=5", "x.py"}, func(key string) string { return env[key] })
 	if got := told(inv); err != nil || got != "python3 -u x.py; workers 2; restarts 5" {
 		t.Errorf("the command line and the variables: %s %v", got, err)
 	}
@@ -195,7 +213,7 @@ func TestTheSiteAndTheCommandLine(t *testing.T) {
 		{story: "several tasks, and it is meant", at: crowd, line: "--nnodes 8 --rdzv-endpoint n1 x.py", want: "python3 -u x.py; 8:8 nodes at n1:29400; id slurm-7; notes 1"},
 		{story: "several tasks, half meant", at: crowd, line: "--nnodes 8 x.py", refuse: "SLURM started 4 launchers on this node"},
 		{story: "no master", at: noMaster, line: "x.py", refuse: "OpenMPI started 2 nodes, but does not say where the first one is"},
-		{story: "the master is said", at: noMaster, line: "--master-addr n1 x.py", want: "python3 -u x.py; 2:2 nodes at n1:29400; node 1; id none; master n1:0; notes 1"},
+		{story: "the master is said", at: noMaster, line: "--master-addr n1 x.py", want: "python3 -u x.py; 2:2 nodes at n1:29400; node 1; master n1:0; notes 1"},
 		{story: "a pod that knows not of how many", at: pod, line: "x.py", want: "python3 -u x.py; notes 1"},
 		{story: "a pod that is told", at: pod, line: "--nnodes 4 x.py", want: "python3 -u x.py; 4:4 nodes at job-0.svc:29400; node 2; id job; notes 1"},
 		{story: "a pod beyond the number", at: pod, line: "--nnodes 2 x.py", refuse: "node-rank 2 is not below"},
@@ -203,7 +221,7 @@ func TestTheSiteAndTheCommandLine(t *testing.T) {
 		{story: "contradictions that do not matter", at: site.Site{By: "environment", Problem: errors.New("no sense")}, line: "--standalone x.py", want: "python3 -u x.py"},
 		{story: "sbatch without srun", at: site.Site{First: true, Warning: "two nodes"}, line: "x.py", want: "python3 -u x.py; notes 1"},
 	} {
-		inv, err := ParseArgsAt(test.at, strings.Fields(test.line), func(key string) string { return env[key] })
+		inv, err := ParseArgs(test.at, strings.Fields(test.line), func(key string) string { return env[key] })
 		switch {
 		case test.refuse != "":
 			if err == nil || !strings.Contains(err.Error(), test.refuse) {
@@ -216,7 +234,7 @@ func TestTheSiteAndTheCommandLine(t *testing.T) {
 		}
 	}
 	crowd.First = false
-	if _, err := ParseArgsAt(crowd, []string{"x.py"}, func(string) string { return "" }); !errors.Is(err, ErrOtherTells) {
+	if _, err := ParseArgs(crowd, []string{"x.py"}, func(string) string { return "" }); !errors.Is(err, ErrOtherTells) {
 		t.Errorf("of many launchers one says what is wrong, but another says %v", err)
 	}
 }
@@ -249,6 +267,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--numa-binding nodes x.py", `"nodes" is neither node nor socket`, ""},
 		{"--signals-to-handle SIGFOO x.py", `"SIGFOO" is no signal`, ""},
 		{"--signals-to-handle SIGKILL x.py", "nobody can handle SIGKILL", ""},
+		{"--shutdown-timeout -1 x.py", "is no time", ""},
+		{"--log-max-size 8MB x.py", "is no size such as", ""},
+		{"--log-max-files 0 x.py", "is not a number from 1 up", ""},
 		{"--local-ranks-filter a x.py", "no list of local ranks", ""},
 		{"--rdzv-backend etcd --rdzv-endpoint etcd:2379 x.py", `--rdzv-backend: "etcd": the agents meet at one of the nodes`, ""},
 		{"--rdzv-conf frobnicate=1 x.py", "there is no such setting", ""},
@@ -267,7 +288,7 @@ func TestWrongCommandLines(t *testing.T) {
 		if key, value, ok := strings.Cut(test.line, "="); ok && strings.HasPrefix(key, "PET_") {
 			env[key], args = strings.Fields(value)[0], args[1:]
 		}
-		_, err := ParseArgs(args, func(key string) string { return env[key] })
+		_, err := ParseArgs(site.Site{}, args, func(key string) string { return env[key] })
 		var refusal *nexus.Error
 		if !errors.As(err, &refusal) || !strings.Contains(refusal.Message, test.message) || !strings.Contains(refusal.Hint, test.hint) {
 			t.Errorf("%s: %+v", test.line, err)

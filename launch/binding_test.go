@@ -82,6 +82,50 @@ func TestWhichCPUsAWorkerMayUse(t *testing.T) {
 	}
 }
 
+// A worker computes with its part of the cores that it is bound to, two CPUs of one counting as one, and with no more than its part
+// of what the container may use.
+func TestHowManyThreadsABoundWorkerGets(t *testing.T) {
+	m := readMachine(twoSockets(), func(int) bool { return true })
+	for _, test := range []struct {
+		binding string
+		workers int
+		cpu     nexus.CPU
+		want    string
+	}{
+		{"node", 1, 16000, "[2]"},
+		{"node", 4, 16000, "[2 2 2 2]"},
+		{"node", 8, 16000, "[1 1 1 1 1 1 1 1]"},
+		{"socket", 2, 16000, "[4 4]"},
+		{"exclusive", 3, 16000, "[2 2 2]"},
+		{"exclusive", 8, 16000, "[1 1 1 1 1 1 1 1]"},
+		{"core-complex", 4, 16000, "[1 1 1 1]"},
+		{"socket", 2, 3000, "[1 1]"},
+		{"socket", 2, 0, "[4 4]"},
+	} {
+		b, err := ParseBinding(test.binding)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets, err := m.bind(b, test.workers, nil)
+		if got := fmt.Sprint(m.threads(sets, nexus.Seat{Workers: test.workers, CPU: test.cpu})); err != nil || got != test.want {
+			t.Errorf("%s, %d workers, %s CPUs: %s %v, want %s", test.binding, test.workers, test.cpu, got, err, test.want)
+		}
+	}
+	for want, o := range map[string]Options{
+		"OMP_NUM_THREADS is 4 for each of the 2 workers, who share 8 CPUs; set it to choose": {Workers: 2, CPUs: 8},
+		"OMP_NUM_THREADS is 1 for each of the 4 workers, who share 1 CPU; set it to choose":  {Workers: 4, CPUs: 1},
+	} {
+		if got := Threads(o); got != want {
+			t.Errorf("%q", got)
+		}
+	}
+	for _, o := range []Options{{Workers: 1, CPUs: 8}, {Workers: 4, CPUs: 8, Env: []string{"OMP_NUM_THREADS=3"}}, {Workers: 4, CPUs: 8, Env: []string{"OMP_NUM_THREADS="}}} {
+		if got := Threads(o); got != "" {
+			t.Errorf("%+v: %q", o, got)
+		}
+	}
+}
+
 // The kernel holds a worker to what it was given.
 func TestWorkersAreBound(t *testing.T) {
 	t.Parallel()
@@ -100,8 +144,8 @@ func TestWorkersAreBound(t *testing.T) {
 	}
 	dir := t.TempDir()
 	result, err := Run(t.Context(), Options{
-		Command: nexus.Command{Argv: []string{"sh", "-c", "grep Cpus_allowed_list /proc/self/status | cut -f2 >$RANK"}}, Workers: workers, Binding: binding, Dir: dir,
-		Env: []string{"PATH=/usr/bin:/bin"}, Keeper: keeperArgv(),
+		Command: nexus.Command{Argv: []string{"sh", "-c", "grep Cpus_allowed_list /proc/self/status | cut -f2 >$RANK; echo $OMP_NUM_THREADS >$RANK.omp"}}, Workers: workers, Binding: binding, Dir: dir,
+		CPUs: 64, Env: []string{"PATH=/usr/bin:/bin"}, Keeper: keeperArgv(),
 	})
 	if err != nil || !result.OK {
 		t.Fatalf("%+v %v", result, err)
@@ -109,6 +153,9 @@ func TestWorkersAreBound(t *testing.T) {
 	for rank, want := range sets {
 		if got := parseCPUs(strings.TrimSpace(content(t, dir, fmt.Sprint(rank)))); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("rank %d may use %v, want %v", rank, got, want)
+		}
+		if got, want := strings.TrimSpace(content(t, dir, fmt.Sprint(rank, ".omp"))), fmt.Sprint(m.threads(sets, nexus.Seat{})[rank]); got != want {
+			t.Errorf("rank %d computes with %s threads, want %s", rank, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"ainexus.io/attempt"
+	"ainexus.io/launch/fabric"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
 )
@@ -45,7 +47,19 @@ type roundFacts struct {
 	role      string
 	runID     string
 	dir       attempt.Dir
+	threads   []int // of each worker that is bound to CPUs; nil: its part of the seat's
 	errorFile func(rank int) string
+	nccl      []fabric.Setting
+}
+
+// ncclSettings are what NCCL has to be told on this node, of which files is the root. Workers who see no GPU are told no
+// more than the interface.
+func ncclSettings(files fs.FS, env map[string]string, device string) []fabric.Setting {
+	f := fabric.Read(files, func(key string) string { return env[key] }).Over(device, "the way to the other nodes")
+	if visible, set := env["CUDA_VISIBLE_DEVICES"]; set && slices.Contains([]string{"", "-1", "none", "void", "NoDevFiles"}, visible) {
+		f = f.WithoutGPUs()
+	}
+	return fabric.Settings(f)
 }
 
 // workerEnv is the environment of one worker of this node, by local rank: torchrun's variables and ours.
@@ -71,28 +85,19 @@ func workerEnv(o nexus.Order, seat map[string]string, r roundFacts, rank int) []
 	} {
 		env[key] = value
 	}
-	unlessSet(env, "OMP_NUM_THREADS", strconv.Itoa(threads(o.Seat)))
+	share := threads(o.Seat)
+	if r.threads != nil {
+		share = r.threads[rank]
+	}
+	unlessSet(env, "OMP_NUM_THREADS", strconv.Itoa(share))
 	if p.device != "" {
 		unlessSet(env, "GLOO_SOCKET_IFNAME", p.device)
 		unlessSet(env, "TP_SOCKET_IFNAME", p.device)
-		if p.device != "lo" {
-			unlessSet(env, "NCCL_SOCKET_IFNAME", "="+p.device)
-		}
 	}
-	unlessSet(env, "TORCH_NCCL_ASYNC_ERROR_HANDLING", "1")
-	unlessSet(env, "NCCL_ASYNC_ERROR_HANDLING", "1")
+	for _, s := range r.nccl {
+		unlessSet(env, s.Name, s.Value)
+	}
 	return list(env)
-}
-
-// threads is each worker's part of the seat's CPUs.
-func threads(s nexus.Seat) int { return max(1, int(s.CPU)/1000/max(1, s.Workers)) }
-
-// Threads is what [Run] sets OMP_NUM_THREADS to for several workers; 0 where it is not its choice, or one worker has all.
-func Threads(o Options) int {
-	if o.Workers < 2 || slices.ContainsFunc(o.Env, func(line string) bool { return strings.HasPrefix(line, "OMP_NUM_THREADS=") }) {
-		return 0
-	}
-	return threads(nexus.Seat{Workers: o.Workers, CPU: nexus.CPU(o.CPUs) * 1000})
 }
 
 // devices names the seat's GPUs as CUDA wants to hear it: by UUID where there is one.

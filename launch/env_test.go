@@ -2,9 +2,11 @@ package launch
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"ainexus.io/attempt"
 	"ainexus.io/nexus"
@@ -34,6 +36,7 @@ func ringEnv(t *testing.T, o nexus.Order, rank int) []string {
 	return workerEnv(o, seatEnv(o, base, false), roundFacts{
 		number: 2, place: place{groups: 1, world: 4, addr: "127.0.0.1", port: 29500}, role: "default", runID: o.Job, dir: attempt.Dir("/state/j7k2/3"),
 		errorFile: func(rank int) string { return attempt.Dir("/state/j7k2/3").ErrorFile(2, rank) },
+		nccl:      ncclSettings(fstest.MapFS{}, base, ""),
 	}, rank)
 }
 
@@ -97,6 +100,54 @@ func TestWhatTheJobSaysAboutItsEnvironment(t *testing.T) {
 	for _, line := range []string{"CUDA_VISIBLE_DEVICES=GPU-b", "NEXUS_GPU_MEMORY_MIB=2000", "OMP_NUM_THREADS=7"} {
 		if !strings.Contains(env, "\n"+line+"\n") {
 			t.Errorf("%s is missing", line)
+		}
+	}
+}
+
+// What NCCL is told follows from the node, as the doctor shows it; what is set already stays, and workers without a GPU are
+// told the interface alone.
+func TestWhatNCCLIsTold(t *testing.T) {
+	link := func(target string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
+	}
+	text := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+	node := fstest.MapFS{
+		"proc/driver/nvidia/gpus/0000:19:00.0/information": text("Model: NVIDIA H100 80GB HBM3"),
+		"sys/bus/pci/devices/0000:19:00.0":                 link("../../../devices/pci0000:15/0000:19:00.0"),
+		"sys/class/infiniband/mlx5_0/ports/1/state":        text("4: ACTIVE"),
+		"sys/class/infiniband/mlx5_0/ports/1/rate":         text("400 Gb/sec (4X NDR)"),
+		"sys/class/infiniband/mlx5_0/ports/1/link_layer":   text("InfiniBand"),
+		"dev/infiniband/uverbs0":                           text(""),
+		"etc/nccl.conf":                                    text("# ours\nNCCL_IB_TIMEOUT=23\n"),
+	}
+	base := map[string]string{"NCCL_DEBUG": "INFO"}
+	tell := func(env map[string]string, device string) string {
+		o := ring()
+		facts := roundFacts{
+			place: place{groups: 2, world: 8, addr: "10.0.0.1", port: 29500, device: device}, dir: "/state",
+			errorFile: func(int) string { return "" }, nccl: ncclSettings(node, env, device),
+		}
+		var told []string
+		for _, line := range workerEnv(o, env, facts, 0) {
+			if strings.Contains(line, "NCCL") || strings.Contains(line, "IFNAME") {
+				told = append(told, line)
+			}
+		}
+		return strings.Join(told, " ")
+	}
+	const ends = "NCCL_ASYNC_ERROR_HANDLING=1"
+	for _, test := range []struct {
+		env    map[string]string
+		device string
+		want   string
+	}{
+		{base, "eth0", "GLOO_SOCKET_IFNAME=eth0 " + ends + " NCCL_DEBUG=INFO NCCL_IB_HCA==mlx5_0:1 NCCL_SOCKET_IFNAME==eth0 TORCH_" + ends + " TP_SOCKET_IFNAME=eth0"},
+		{map[string]string{"CUDA_VISIBLE_DEVICES": ""}, "eth0", "GLOO_SOCKET_IFNAME=eth0 " + ends + " NCCL_SOCKET_IFNAME==eth0 TORCH_" + ends + " TP_SOCKET_IFNAME=eth0"},
+		{map[string]string{"CUDA_VISIBLE_DEVICES": "", "NCCL_SOCKET_IFNAME": "mine"}, "lo", "GLOO_SOCKET_IFNAME=lo " + ends + " NCCL_SOCKET_IFNAME=mine TORCH_" + ends + " TP_SOCKET_IFNAME=lo"},
+		{map[string]string{}, "", ends + " NCCL_DEBUG=WARN TORCH_" + ends},
+	} {
+		if got := tell(test.env, test.device); got != test.want {
+			t.Errorf("%v over %q:\n%s\nnot\n%s", test.env, test.device, got, test.want)
 		}
 	}
 }

@@ -29,6 +29,12 @@ func TestTheFirstErrorIsTheRootCause(t *testing.T) {
 		{"its own words", `[ $RANK = 1 ] || exec sleep 1000; echo because
 			printf '{"message":{"message":"ValueError: bad label\\nmore","extraInfo":{"timestamp":"1700000000"}}}' >$TORCHELASTIC_ERROR_FILE; exit 1`,
 			1, "rank 1 exited with code 1: ValueError: bad label"},
+		{"a traceback", `[ $RANK = 1 ] || exec sleep 1000; echo because; printf 'Traceback:\n  File "x"\nKeyError: 7\n' >&2; exit 1`, 1,
+			"rank 1 exited with code 1: KeyError: 7"},
+		{"who hears of it first", `case $RANK in
+			1) echo because; echo '{"message":"ValueError: x"}' >$TORCHELASTIC_ERROR_FILE; touch said; exec sleep 1000;;
+			2) until [ -e said ]; do sleep 0.01; done; echo 'what():  Connection closed by peer'; kill -ABRT $$;;
+			*) exec sleep 1000;; esac`, 1, "rank 1 failed: ValueError: x"},
 		{"who follows", `if [ $RANK != 1 ]; then trap 'exit 4' TERM; sleep 1000 & wait; fi; echo because; exit 3`, 3, "rank 1 exited with code 3"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -114,6 +120,7 @@ func TestAnEndingThatTheJobDoesNotNameIsFinal(t *testing.T) {
 func TestTheOOMKillerIsNamed(t *testing.T) {
 	t.Parallel()
 	o := order(t, 2, `[ $RANK = 1 ] || exec sleep 1000; exec tail /dev/zero`)
+	o.Env["OMP_NUM_THREADS"] = "1" // else a note says what it is
 	o.Limits, o.Seat.Memory, o.Seat.CPU = true, 64, 0
 	r := startAgent(t, o, AgentOptions{})
 	status := nexus.Status{}

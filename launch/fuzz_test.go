@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ainexus.io/launch/site"
 	"ainexus.io/nexus"
 )
 
@@ -19,7 +20,7 @@ func FuzzParseArgs(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line, pet string) {
 		args := strings.Split(line, " ")
-		got, err := ParseArgs(args, func(name string) string {
+		got, err := ParseArgs(site.Site{}, args, func(name string) string {
 			if name == "PET_NPROC_PER_NODE" {
 				return pet
 			}

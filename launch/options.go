@@ -23,6 +23,10 @@ type Options struct {
 	CPUs        int           // logical CPUs that the workers share between them; 0: unknown
 	Node        string        // name of this machine
 
+	// Order is what a place ordered that this launch is an attempt for; nil: it is nobody's. The fields above count where it
+	// says the same.
+	Order *nexus.Order
+
 	RunID      string // default: a random one
 	Role       string // default "default"
 	MasterAddr string // default 127.0.0.1
@@ -37,6 +41,12 @@ type Options struct {
 	LogDir    string // files <LogDir>/<RunID>/attempt_<round>/<rank>/{stdout.log,stderr.log,error.json}; empty: none
 	Redirects Std    // streams that go to the files only
 	Tee       Std    // streams that go to the files and are shown; without either all do, where LogDir is set
+
+	LogSize  int64 // when a file is full, in bytes; default 64 MiB, [proc.Unbounded]: never
+	LogFiles int   // how many are kept of each stream: stdout.log, stdout.log.1 ..; default 2
+
+	// Prefix stands before each line that is shown; ${role_name}, ${rank} and ${local_rank} in it are the worker's. Default "[rank N] ".
+	Prefix string
 
 	Show []int // local ranks whose streams are shown; nil: all
 
@@ -59,9 +69,11 @@ type AgentOptions struct {
 	Secrets map[string]string
 	Clock   proc.Clock      // default: this machine's
 	Backoff elastic.Backoff // default: 1 s, 2 s .. 30 s
-	LogSize int64           // when a log file is full; default 64 MiB
-	Look    time.Duration   // how often clocks and progress are looked at, at least; default 1 s
-	Logger  *slog.Logger    // default: silent
+	// LogSize is when a log file is full, in bytes, and LogFiles how many are kept of each rank and round. Default 64 MiB and 2.
+	LogSize  int64
+	LogFiles int
+	Look     time.Duration // how often clocks and progress are looked at, at least; default 1 s
+	Logger   *slog.Logger  // default: silent
 }
 
 // failureGrace is how long the survivors of a failed round get from TERM to KILL.

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +30,18 @@ func (s screen) say(text string) {
 	}
 }
 
+// fault shows what a round ended with, below the sentence that says so.
+func (s screen) fault(e ending, round int) {
+	if s.err == nil || e.fault == nil {
+		return
+	}
+	s.say("  " + e.fault.When(round))
+	s.say("  " + e.fault.Where(len(e.tail)))
+	for _, line := range e.tail {
+		s.say("  | " + line)
+	}
+}
+
 // close shows what is left. A writer that takes nothing is not waited for beyond a few seconds.
 func (s screen) close() {
 	for _, live := range []*proc.Live{s.out, s.err} {
@@ -44,14 +55,23 @@ func (s screen) close() {
 func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed error) {
 	tail := &proc.Tail{}
 	o.tails = append(o.tails, tail)
-	prefix := fmt.Sprintf("[rank %d] ", a.place.first+rank)
+	prefix := a.prefix(rank)
 	if !a.bare {
-		log, err := o.log(a.dir.WorkerLog(round, rank), a.logSize)
+		log, err := o.log(a.dir.WorkerLog(round, rank), a.logOptions())
 		if err != nil {
 			return nil, nil, err
 		}
 		end, err := o.capture(proc.Sink{Log: log, Tail: tail})
 		return end, end, err
+	}
+	if a.kept != "" {
+		log, err := o.log(filepath.Join(a.kept, strconv.Itoa(a.place.first+rank)+".log"), a.keptOptions())
+		if err == nil {
+			end, err := o.capture(proc.Sink{Log: log, Tail: tail, Live: a.screen.out, Prefix: prefix})
+			return end, end, err
+		}
+		a.kept = "" // no reason not to train
+		a.say(fmt.Sprintf("logs are not kept beside the checkpoints: %v", err))
 	}
 	for _, stream := range []struct {
 		bit  int
@@ -62,7 +82,7 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 		sink := proc.Sink{Tail: tail, Live: stream.live, Prefix: prefix}
 		toFile, shown := a.streams(rank, stream.bit)
 		if toFile {
-			log, err := o.log(filepath.Join(a.rankDir(round, rank), stream.file), a.logSize)
+			log, err := o.log(filepath.Join(a.rankDir(round, rank), stream.file), a.logOptions())
 			if err != nil {
 				return nil, nil, err
 			}
@@ -78,11 +98,31 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 	return out, err, nil
 }
 
-func (o *outputs) log(path string, size int64) (*proc.LogFile, error) {
+// prefix stands before a worker's lines on the screen.
+func (a *agent) prefix(rank int) string {
+	if a.linePrefix == "" {
+		return fmt.Sprintf("[rank %d] ", a.place.first+rank)
+	}
+	return proc.Sanitize(os.Expand(a.linePrefix, func(name string) string {
+		switch name {
+		case "role_name":
+			return a.role
+		case "rank":
+			return strconv.Itoa(a.place.first + rank)
+		case "local_rank":
+			return strconv.Itoa(rank)
+		case "$":
+			return "$"
+		}
+		return "${" + name + "}"
+	}))
+}
+
+func (o *outputs) log(path string, opts proc.LogOptions) (*proc.LogFile, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making a place for logs: %w", err)
 	}
-	log, err := proc.OpenLog(path, size)
+	log, err := proc.OpenLog(path, opts)
 	if err != nil {
 		return nil, fmt.Errorf("opening a log: %w", err)
 	}
@@ -106,17 +146,32 @@ func (o *outputs) started() {
 	}
 }
 
-// close waits for the last bytes of processes that are gone and reports what could not be kept.
-func (o *outputs) close() error {
-	var wrong error
+// close waits for the last bytes of processes that are gone.
+func (o *outputs) close() {
 	for _, c := range o.captures {
 		c.Wait(2 * time.Second)
 	}
 	for _, log := range o.logs {
-		wrong = errors.Join(wrong, log.Err())
 		log.Close()
 	}
-	return wrong
+}
+
+// logOptions are those of every log of the attempt. Of all that cannot be kept the first is told, and the work goes on.
+func (a *agent) logOptions() proc.LogOptions {
+	return proc.LogOptions{Size: a.logSize, Files: a.logFiles, Trouble: func(err error) {
+		a.lossy.Do(func() {
+			text := fmt.Sprintf("output is missing from the logs, the work goes on: %v", err)
+			a.board.note(text)
+			a.say(text)
+		})
+	}}
+}
+
+// keptOptions are those of the logs beside the checkpoints, which need the room.
+func (a *agent) keptOptions() proc.LogOptions {
+	o := a.logOptions()
+	o.Size, o.Files = keptSize, 2
+	return o
 }
 
 // streams says where a bare launch's stream goes: with a log directory to a file and the screen, unless --redirects
@@ -136,6 +191,22 @@ func (a *agent) streams(rank, bit int) (toFile, shown bool) {
 // the directory, and there it is the rank among all.
 func (a *agent) rankDir(round, rank int) string {
 	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(a.place.first+rank))
+}
+
+// logOf is the file that holds what a worker wrote, its errors rather than the rest; empty: none does.
+func (a *agent) logOf(round, rank int) string {
+	if !a.bare {
+		return a.dir.WorkerLog(round, rank)
+	}
+	for _, stream := range []struct {
+		bit  int
+		file string
+	}{{stderr, "stderr.log"}, {stdout, "stdout.log"}} {
+		if toFile, _ := a.streams(rank, stream.bit); toFile {
+			return filepath.Join(a.rankDir(round, rank), stream.file)
+		}
+	}
+	return ""
 }
 
 // errorFile is where a worker may leave its error.

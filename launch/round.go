@@ -29,9 +29,10 @@ type ending struct {
 	ack     *nexus.Ack
 	lost    int64 // seconds of work; -1 unknown
 
-	told         bool // it ended because the meeting said so
-	killed, said bool // a signal ended the worker to blame; it had left a report
-	at           time.Time
+	told  bool             // it ended because the meeting said so
+	fault *nexus.Fault     // where a worker is to blame
+	proof elastic.Evidence // that it is the root cause
+	at    time.Time        // when it failed
 }
 
 // place is what a round gives this node.
@@ -47,6 +48,7 @@ type place struct {
 type round struct {
 	number  int
 	began   time.Duration // Mono
+	beganAt time.Time     // to compare with the workers' ends
 	workers []*proc.Process
 	program program
 	outputs outputs
@@ -58,6 +60,7 @@ type round struct {
 	told     bool          // the meeting ends it
 	asked    time.Time     // when the workers were told to end; zero: they were not
 	deadline time.Duration // Mono, of the kill; where asked
+	deaf     int           // workers that had to be killed then
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
 	hangRank int           // global; -1: none
@@ -67,7 +70,7 @@ type round struct {
 
 // round runs one round from an empty store to the last worker's end.
 func (a *agent) round(ctx context.Context, number int) ending {
-	r := &round{number: number, began: a.clock.Mono(), oomAt: a.oomCount(), hangRank: -1}
+	r := &round{number: number, began: a.clock.Mono(), beganAt: time.Now(), oomAt: a.oomCount(), hangRank: -1}
 	if err := a.openRound(r); err != nil {
 		a.endAll()
 		r.outputs.started()
@@ -76,9 +79,7 @@ func (a *agent) round(ctx context.Context, number int) ending {
 	}
 	a.supervise(ctx, r)
 	a.endAll()
-	if err := r.outputs.close(); err != nil {
-		a.board.note(fmt.Sprintf("logs of round %d are incomplete: %v", number, err))
-	}
+	r.outputs.close()
 	e := a.judge(r)
 	e.lasted = a.clock.Mono() - r.began
 	return e
@@ -100,13 +101,14 @@ func (a *agent) openRound(r *round) (err error) {
 	if err := os.MkdirAll(a.dir.LogDir(r.number), 0o700); err != nil {
 		return fmt.Errorf("making a place for logs: %w", err)
 	}
-	facts := roundFacts{
-		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place,
-		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
-	}
-	cpus, err := a.bindings()
+	cpus, threads, err := a.bindings()
 	if err != nil {
 		return err
+	}
+	facts := roundFacts{
+		number: r.number, role: a.role, runID: a.runID, dir: a.dir, place: a.place, threads: threads,
+		errorFile: func(rank int) string { return a.errorFile(r.number, rank) },
+		nccl:      ncclSettings(os.DirFS("/"), a.env, a.place.device),
 	}
 	commands := make([]proc.Command, a.order.Seat.Workers)
 	for rank := range commands {
@@ -119,6 +121,7 @@ func (a *agent) openRound(r *round) (err error) {
 				return fmt.Errorf("making a place for logs: %w", err)
 			}
 		}
+		os.Remove(a.errorFile(r.number, rank)) // of an earlier run of this id, whose words are not this one's
 		commands[rank] = proc.Command{
 			Path: r.program.path, Argv: r.program.argv, Dir: a.order.Workdir, Stdout: out, Stderr: errs,
 			Env: workerEnv(a.order, a.env, facts, rank), CPUs: cpus[rank],
@@ -140,14 +143,13 @@ func (a *agent) openRound(r *round) (err error) {
 	return nil
 }
 
-// bindings are the CPUs of each worker, nil for all.
-func (a *agent) bindings() ([][]int, error) {
+// bindings are the CPUs of each worker, nil for all, and where it is bound how many threads it is to compute with.
+func (a *agent) bindings() (sets [][]int, threads []int, err error) {
 	if a.binding == bindNothing {
-		return make([][]int, a.order.Seat.Workers), nil
+		return make([][]int, a.order.Seat.Workers), nil, nil
 	}
-	m := thisMachine()
 	value, set := a.env["CUDA_VISIBLE_DEVICES"]
-	return m.bind(a.binding, a.order.Seat.Workers, visibleGPUs(value, set, len(m.gpus)))
+	return a.binding.of(a.order.Seat, value, set)
 }
 
 // alone makes the round that of the only node.

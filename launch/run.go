@@ -35,11 +35,13 @@ func Run(ctx context.Context, opts Options) (nexus.Result, error) {
 		}
 	}
 	defer func() { a.screen.close() }()
-	if opts.Stdout != nil {
-		a.screen.out = proc.NewLive(opts.Stdout, opts.Terminal)
-	}
 	if opts.Stderr != nil {
-		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal)
+		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal, nil)
+	}
+	if opts.Stdout != nil {
+		a.screen.out = proc.NewLive(opts.Stdout, opts.Terminal, func() {
+			a.say("whoever reads our output has taken nothing for ten seconds; the workers wait for it (--redirects 3 needs no reader)")
+		})
 	}
 	return a.runWith(ctx, opts)
 }
@@ -51,7 +53,7 @@ func (a *agent) runWith(ctx context.Context, opts Options) (nexus.Result, error)
 	a.stops, a.forward = make(chan stopRequest, 16), make(chan syscall.Signal, 16)
 	go func() {
 		defer close(done)
-		signalWatch(listening, opts.Signals, a.grace, a.tellStop, func(s syscall.Signal) {
+		signalWatch(listening, opts.Signals, a.signalled, a.grace, a.tellStop, func(s syscall.Signal) {
 			select {
 			case a.forward <- s:
 			default:
@@ -71,7 +73,7 @@ func (o Options) agent() (*agent, error) {
 		return nil, errors.New("the log directory is not absolute")
 	}
 	a := &agent{
-		bare: true, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, shown: o.Show, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
+		bare: true, signalled: nexus.CauseCancel, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, logSize: o.LogSize, logFiles: o.LogFiles, shown: o.Show, linePrefix: o.Prefix, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
 		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, log: o.Logger,
 	}
 	a.master.addr, a.master.port = o.MasterAddr, o.MasterPort
@@ -98,7 +100,7 @@ func (o Options) agent() (*agent, error) {
 	}
 	env := map[string]string{}
 	for _, line := range o.Env {
-		if key, value, ok := strings.Cut(line, "="); ok && key != "" {
+		if key, value, ok := strings.Cut(line, "="); ok && key != "" && key != EnvOrder && key != EnvResult {
 			env[key] = value
 		}
 	}
@@ -109,6 +111,9 @@ func (o Options) agent() (*agent, error) {
 			Run: o.Command, Workers: max(1, o.Workers), NoProgress: nexus.Duration(o.NoProgress),
 			Restart: nexus.Restart{Max: o.MaxRestarts, On: []nexus.Cause{nexus.CauseExit, nexus.CauseHang}},
 		},
+	}
+	if o.Order != nil {
+		a.ordered(o)
 	}
 	return a, nil
 }

@@ -19,7 +19,7 @@ func (a *agent) setup(ctx context.Context) ending {
 	if err := os.MkdirAll(a.dir.LogDir(0), 0o700); err != nil {
 		return fail(err)
 	}
-	log, err := proc.OpenLog(a.dir.SetupLog(), a.logSize)
+	log, err := proc.OpenLog(a.dir.SetupLog(), a.logOptions())
 	if err != nil {
 		return fail(err)
 	}
@@ -31,7 +31,7 @@ func (a *agent) setup(ctx context.Context) ending {
 		}
 	}
 	tail := &proc.Tail{}
-	capture, err := proc.NewCapture(proc.Sink{Log: log, Tail: tail})
+	capture, err := proc.NewCapture(proc.Sink{Log: log, Tail: tail, Live: a.screen.err, Prefix: "[setup] "})
 	if err != nil {
 		return fail(err)
 	}

@@ -77,7 +77,7 @@ func requested(o nexus.StopOrder, grace time.Duration) stopRequest {
 }
 
 // signalWatch is a bare launch's: INT, TERM, HUP and QUIT stop it, the second time at once; all others go to the workers.
-func signalWatch(ctx context.Context, signals <-chan os.Signal, grace time.Duration, tell func(stopRequest), forward func(syscall.Signal)) {
+func signalWatch(ctx context.Context, signals <-chan os.Signal, cause nexus.Cause, grace time.Duration, tell func(stopRequest), forward func(syscall.Signal)) {
 	for asked := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -94,7 +94,7 @@ func signalWatch(ctx context.Context, signals <-chan os.Signal, grace time.Durat
 				forward(s)
 				continue
 			}
-			r := stopRequest{cause: nexus.CauseCancel, grace: grace, exit: 128 + int(s), why: fmt.Sprintf("stopped by %s", signalName(s))}
+			r := stopRequest{cause: cause, grace: grace, exit: 128 + int(s), why: fmt.Sprintf("stopped by %s", signalName(s))}
 			if asked++; asked > 1 {
 				r.grace = 0
 			}

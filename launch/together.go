@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"ainexus.io/launch/elastic"
+	"ainexus.io/launch/fabric"
 	"ainexus.io/launch/rendezvous"
 	"ainexus.io/nexus"
 )
@@ -70,7 +72,7 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 	own, _, _ := net.SplitHostPort(b.Record.Agents[b.Group].Addr)
 	a.place = place{
 		group: b.Group, groups: len(b.Record.Agents), first: b.Record.First(b.Group), world: b.Record.World(),
-		addr: host, device: device(own),
+		addr: host, device: fabric.DeviceOf(own),
 	}
 	fmt.Sscan(port, &a.place.port)
 	var e ending
@@ -83,7 +85,11 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 		}
 		a.say(fmt.Sprintf("round %d%s: node %s is %d of %d with ranks %d to %d of %d; the store is at %s", b.Record.Number, why, a.order.Seat.Node,
 			b.Group, a.place.groups, a.place.first, a.place.first+a.order.Seat.Workers-1, a.place.world, b.Store))
+		if e := a.ended; e.fault != nil && strings.HasPrefix(b.Record.Why, fmt.Sprintf("rank %d on ", e.rank)) {
+			a.screen.fault(e, a.endedIn) // the cause was ours
+		}
 		e = a.round(ctx, b.Record.Number)
+		a.ended, a.endedIn = e, b.Record.Number
 		a.closeRound(e)
 	}
 	a.meeting.Closed(b.Record.Number, a.report(e))
@@ -93,7 +99,7 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 func (a *agent) report(e ending) elastic.Report {
 	r := elastic.Report{
 		OK: e.ok, Cause: e.cause, Rank: e.rank, Exit: e.exit, Message: e.message, Tail: e.tail, OutOf: e.outOf,
-		Killed: e.killed, Said: e.said,
+		Proof: e.proof, Fault: e.fault,
 	}
 	if e.told || a.leaving != nil && !e.cause.Charged() {
 		r.Cause = "" // what was asked for is nobody's failure
@@ -110,7 +116,7 @@ func (a *agent) last(o elastic.Outcome, number int) nexus.Result {
 		return a.result(a.stopped(*a.leaving, a.clock.Mono()), number)
 	}
 	return a.result(ending{
-		ok: o.OK, cause: o.Cause, rank: o.Rank, exit: o.Exit, message: o.Message, tail: o.Tail, outOf: o.OutOf, lost: -1,
+		ok: o.OK, cause: o.Cause, rank: o.Rank, exit: o.Exit, message: o.Message, tail: o.Tail, fault: o.Fault, outOf: o.OutOf, lost: -1,
 	}, number)
 }
 
@@ -185,22 +191,4 @@ func (a *agent) openStore(_ int, host string) (string, error) {
 		return "", err
 	}
 	return a.store.Addr().String(), nil
-}
-
-// device is the network interface that has an address.
-func device(host string) string {
-	ip := net.ParseIP(host)
-	list, err := net.Interfaces()
-	if ip == nil || err != nil {
-		return ""
-	}
-	for _, i := range list {
-		addrs, _ := i.Addrs()
-		for _, addr := range addrs {
-			if n, ok := addr.(*net.IPNet); ok && n.IP.Equal(ip) {
-				return i.Name
-			}
-		}
-	}
-	return ""
 }

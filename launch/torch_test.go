@@ -50,3 +50,23 @@ func TestPyTorchMeetsInEveryRound(t *testing.T) {
 		t.Errorf("%+v %v", rounds, err)
 	}
 }
+
+// With PyTorch's own error files and words: the rank that failed is to blame, though it dies after those that it took along.
+func TestPyTorchsFirstErrorIsTheRootCause(t *testing.T) {
+	t.Parallel()
+	python := withTorch(t)
+	script, err := filepath.Abs("testdata/blame.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := order(t, 2, "")
+	o.Spec.Run = nexus.Command{Argv: append(python, script)}
+	result, dir := runAgent(t, o)
+	if result.Rank != 1 || result.Exit != 1 || result.Message != "rank 1 failed: ValueError: bad label" || result.Fault == nil ||
+		result.Fault.Evidence != "by its error file" || result.Fault.Later != 1 || !strings.Contains(strings.Join(result.Tail, "\n"), "ValueError: bad label") {
+		t.Errorf("%+v %+v", result, result.Fault)
+	}
+	if log := content(t, dir.WorkerLog(0, 0)); !saysPeerGone(log) {
+		t.Errorf("rank 0 says %s", log)
+	}
+}

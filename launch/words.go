@@ -97,6 +97,13 @@ func times(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+func wereOrWas(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
 // about is a duration as people say it.
 func about(d time.Duration) string {
 	switch {
@@ -106,4 +113,30 @@ func about(d time.Duration) string {
 		return d.Round(time.Second).String()
 	}
 	return nexus.Duration(d.Round(time.Minute)).String()
+}
+
+// tailLines is how many of a worker's last lines are told.
+const tailLines = 20
+
+// lastLines are the last of them, fit to be shown.
+func lastLines(lines []string) []string {
+	var last []string
+	for _, line := range lines[max(0, len(lines)-tailLines):] {
+		last = append(last, proc.Sanitize(line))
+	}
+	return last
+}
+
+// tailSize is how many bytes of a worker's last lines go into a result, which other nodes and the job's record get too.
+const tailSize = 16 << 10
+
+// bounded keeps the last lines that fit.
+func bounded(lines []string) []string {
+	room := tailSize
+	for i, line := range slices.Backward(lines) {
+		if room -= len(line); room < 0 {
+			return lines[i+1:]
+		}
+	}
+	return lines
 }

@@ -1,12 +1,8 @@
 package launch
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"ainexus.io/proc"
 )
@@ -34,57 +30,6 @@ func TestEndingsInWords(t *testing.T) {
 	}
 }
 
-func TestWhoseErrorComesFirst(t *testing.T) {
-	at := time.Now()
-	exit := func(ms int, s syscall.Signal) proc.Exit {
-		return proc.Exit{Code: 1, Signal: s, At: at.Add(time.Duration(ms) * time.Millisecond)}
-	}
-	report := func(seconds float64) *errorReport { return &errorReport{message: "m", at: seconds} }
-	for _, test := range []struct {
-		name     string
-		failures []failure
-		want     int
-	}{
-		{"the first death", []failure{{rank: 0, exit: exit(9, 0)}, {rank: 1, exit: exit(5, 0)}}, 1},
-		{"a report counts more than a silent exit", []failure{{rank: 0, exit: exit(1, 0)}, {rank: 1, exit: exit(5, 0), report: report(100)}}, 1},
-		{"a signal is nobody's consequence", []failure{{rank: 0, exit: exit(1, syscall.SIGSEGV)}, {rank: 1, exit: exit(5, 0), report: report(100)}}, 0},
-		{"the earlier report of one that took long to die", []failure{
-			{rank: 0, exit: exit(1, 0), report: report(101)}, {rank: 1, exit: exit(900, syscall.SIGTERM), report: report(100)}}, 1},
-		{"reports of the same second", []failure{{rank: 0, exit: exit(2, 0), report: report(100)}, {rank: 1, exit: exit(1, 0), report: report(100)}}, 1},
-	} {
-		if got := rootCause(test.failures).rank; got != test.want {
-			t.Errorf("%s: rank %d", test.name, got)
-		}
-	}
-}
-
-func TestErrorFiles(t *testing.T) {
-	for text, want := range map[string]*errorReport{
-		`{"message":{"message":"ValueError: x","extraInfo":{"py_callstack":"...","timestamp":"1700000000"}}}`: {"ValueError: x", 1700000000},
-		`{"message":{"message":"y","extraInfo":{"timestamp":17}}}`:                                            {"y", 17},
-		`{"message":"plain"}`: {message: "plain"},
-		`{"message":7}`:       nil,
-		`{"other":1}`:         nil,
-		`{"message":`:         nil,
-		``:                    nil,
-	} {
-		path := filepath.Join(t.TempDir(), "error.json")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got := readErrorFile(path)
-		if (got == nil) != (want == nil) || got != nil && *got != *want {
-			t.Errorf("%s: %+v", text, got)
-		}
-	}
-	if got := firstLine("\n  one\x1b[2J\ntwo"); got != "one" {
-		t.Errorf("%q", got)
-	}
-	if got := firstLine(strings.Repeat("x", 1000)); len(got) != 303 {
-		t.Errorf("%d bytes", len(got))
-	}
-}
-
 func TestWhereABareLaunchWrites(t *testing.T) {
 	std := func(text string) Std {
 		s, err := ParseStd(text)
@@ -95,17 +40,17 @@ func TestWhereABareLaunchWrites(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name           string
-		agent          agent
+		agent          *agent
 		rank, bit      int
 		toFile, screen bool
 	}{
-		{"no directory", agent{redirects: std("3")}, 0, stdout, false, true},
-		{"a directory alone", agent{logDir: "/l"}, 0, stdout, true, true},
-		{"redirected", agent{logDir: "/l", redirects: std("3")}, 0, stderr, true, false},
-		{"redirected, this rank not", agent{logDir: "/l", redirects: std("1:3")}, 0, stderr, false, true},
-		{"stdout alone", agent{logDir: "/l", redirects: std("1")}, 0, stderr, false, true},
-		{"teed", agent{logDir: "/l", tee: std("0:1,1:2")}, 1, stderr, true, true},
-		{"both: tee wins", agent{logDir: "/l", tee: std("3"), redirects: std("3")}, 0, stdout, true, true},
+		{"no directory", &agent{redirects: std("3")}, 0, stdout, false, true},
+		{"a directory alone", &agent{logDir: "/l"}, 0, stdout, true, true},
+		{"redirected", &agent{logDir: "/l", redirects: std("3")}, 0, stderr, true, false},
+		{"redirected, this rank not", &agent{logDir: "/l", redirects: std("1:3")}, 0, stderr, false, true},
+		{"stdout alone", &agent{logDir: "/l", redirects: std("1")}, 0, stderr, false, true},
+		{"teed", &agent{logDir: "/l", tee: std("0:1,1:2")}, 1, stderr, true, true},
+		{"both: tee wins", &agent{logDir: "/l", tee: std("3"), redirects: std("3")}, 0, stdout, true, true},
 	} {
 		toFile, shown := test.agent.streams(test.rank, test.bit)
 		if toFile != test.toFile || shown != test.screen {

@@ -33,17 +33,69 @@ type Device struct {
 // patience is how long a scrape waits for devices.
 const patience = 8 * time.Second
 
-// collector turns a source into series.
-type collector struct{ source Source }
+// desc describes a series.
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
 
-type described struct{ jobs, util, used, total, temperature, power, powerLimit, healthy, info, join *prometheus.Desc }
+// send sends a gauge.
+func send(out chan<- prometheus.Metric, of *prometheus.Desc, value float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(of, prometheus.GaugeValue, value, labels...)
+}
 
-func describe() described {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
+// jobs turns what a source says of jobs into series.
+type jobs struct {
+	source              Source
+	phase, queued, join *prometheus.Desc
+}
+
+func newJobs(source Source) *jobs {
+	return &jobs{
+		source: source,
+		phase:  desc("nexus_jobs", "Jobs by phase; those that are over as far as they are kept.", "phase"),
+		queued: desc("nexus_queue_jobs", "Jobs of a queue that are not over, by phase.", "queue", "phase"),
+		join:   desc("nexus_job_gpu_info", "Which worker of which job holds the device; always 1.", "job", "queue", "user", "rank", "gpu_uuid"),
 	}
-	return described{
-		jobs:        desc("nexus_jobs", "Jobs by phase; those that are over as far as they are kept.", "phase"),
+}
+
+// Describe sends what there may be.
+func (c *jobs) Describe(out chan<- *prometheus.Desc) { out <- c.phase; out <- c.queued; out <- c.join }
+
+// Collect asks the source and sends what is.
+func (c *jobs) Collect(out chan<- prometheus.Metric) {
+	counts := c.source.Counts()
+	for _, phase := range []nexus.Phase{nexus.Pending, nexus.Starting, nexus.Running, nexus.Stopping,
+		nexus.Succeeded, nexus.Failed, nexus.Cancelled} {
+		send(out, c.phase, float64(counts[phase]), string(phase))
+	}
+	type line struct {
+		queue string
+		phase nexus.Phase
+	}
+	queued := map[line]int{}
+	for _, job := range c.source.Live() {
+		queued[line{job.Spec.Queue, job.Phase}]++
+		if job.Placement == nil {
+			continue
+		}
+		for _, held := range holders(job) {
+			send(out, c.join, 1, job.ID, job.Spec.Queue, job.User, held.rank, held.uuid)
+		}
+	}
+	for at, n := range queued {
+		send(out, c.queued, float64(n), at.queue, string(at.phase))
+	}
+}
+
+// hardware turns the readings of devices into series.
+type hardware struct {
+	devices                                                           func(context.Context) []Device
+	util, used, total, temperature, power, powerLimit, healthy, about *prometheus.Desc
+}
+
+func newHardware(devices func(context.Context) []Device) *hardware {
+	return &hardware{
+		devices:     devices,
 		util:        desc("nexus_gpu_utilization_ratio", "Part of the last period in which a kernel ran, 0 to 1.", "uuid"),
 		used:        desc("nexus_gpu_memory_used_bytes", "Memory of the device that is allocated, by whomever.", "uuid"),
 		total:       desc("nexus_gpu_memory_total_bytes", "Memory of the device.", "uuid"),
@@ -51,69 +103,54 @@ func describe() described {
 		power:       desc("nexus_gpu_power_watts", "Power that the device draws.", "uuid"),
 		powerLimit:  desc("nexus_gpu_power_limit_watts", "Power limit in force.", "uuid"),
 		healthy:     desc("nexus_gpu_healthy", "1 where no reason is known not to start work on the device.", "uuid"),
-		info:        desc("nexus_gpu_info", "What the device is; always 1.", "uuid", "model", "driver"),
-		join:        desc("nexus_job_gpu_info", "Which worker of which job holds the device; always 1.", "job", "queue", "user", "rank", "gpu_uuid"),
+		about:       desc("nexus_gpu_info", "What the device is; always 1.", "uuid", "model", "driver"),
 	}
 }
 
 // Describe sends what there may be.
-func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	d := describe()
-	for _, desc := range []*prometheus.Desc{d.jobs, d.util, d.used, d.total, d.temperature, d.power, d.powerLimit, d.healthy, d.info, d.join} {
-		out <- desc
+func (c *hardware) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.util, c.used, c.total, c.temperature, c.power, c.powerLimit, c.healthy, c.about} {
+		out <- d
 	}
 }
 
-// Collect asks the source and sends what is.
-func (c *collector) Collect(out chan<- prometheus.Metric) {
-	d := describe()
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	counts := c.source.Counts()
-	for _, phase := range []nexus.Phase{nexus.Pending, nexus.Starting, nexus.Running, nexus.Stopping,
-		nexus.Succeeded, nexus.Failed, nexus.Cancelled} {
-		gauge(d.jobs, float64(counts[phase]), string(phase))
-	}
+// Collect asks for the devices and sends what is known of them.
+func (c *hardware) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for _, g := range c.source.Devices(ctx) {
-		known := func(desc *prometheus.Desc, reading int64, unit float64) {
+	for _, g := range c.devices(ctx) {
+		known := func(of *prometheus.Desc, reading int64, unit float64) {
 			if reading >= 0 {
-				gauge(desc, float64(reading)*unit, g.UUID)
+				send(out, of, float64(reading)*unit, g.UUID)
 			}
 		}
-		known(d.util, int64(g.UtilPercent), 0.01)
-		known(d.used, int64(g.Used), 1<<20)
-		known(d.total, int64(g.Total), 1<<20)
-		known(d.temperature, int64(g.TemperatureC), 1)
-		known(d.power, g.PowerMW, 0.001)
-		known(d.powerLimit, g.PowerLimitMW, 0.001)
+		known(c.util, int64(g.UtilPercent), 0.01)
+		known(c.used, int64(g.Used), 1<<20)
+		known(c.total, int64(g.Total), 1<<20)
+		known(c.temperature, int64(g.TemperatureC), 1)
+		known(c.power, g.PowerMW, 0.001)
+		known(c.powerLimit, g.PowerLimitMW, 0.001)
 		healthy := int64(0)
 		if g.Healthy {
 			healthy = 1
 		}
-		known(d.healthy, healthy, 1)
-		gauge(d.info, 1, g.UUID, g.Model, g.Driver)
-	}
-	for _, job := range c.source.Live() {
-		if job.Placement == nil {
-			continue
-		}
-		for _, held := range holders(job) {
-			gauge(d.join, 1, job.ID, job.Spec.Queue, job.User, held.rank, held.uuid)
-		}
+		known(c.healthy, healthy, 1)
+		send(out, c.about, 1, g.UUID, g.Model, g.Driver)
 	}
 }
 
 type holder struct{ rank, uuid string }
 
-// holders deals the devices of each seat to its workers, in the order in which ranks are dealt.
+// holders deals the devices of each seat to its workers, in the order in which ranks are dealt. Where nobody knows which
+// devices a seat has, as on Kubernetes, it has none here.
 func holders(job nexus.Job) []holder {
 	var list []holder
 	first := 0
 	for _, seat := range job.Placement.Seats {
 		for i, g := range seat.GPUs {
+			if g.UUID == "" {
+				continue
+			}
 			rank := first + i*seat.Workers/len(seat.GPUs)
 			list = append(list, holder{strconv.Itoa(rank), g.UUID})
 		}

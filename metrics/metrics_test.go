@@ -21,8 +21,10 @@ func (fleet) Counts() map[nexus.Phase]int {
 
 func (fleet) Live() []nexus.Job {
 	return []nexus.Job{
-		{ID: "waits"},
-		{ID: "runs", User: "ada", Spec: nexus.Spec{Queue: "default"}, Placement: &nexus.Placement{Seats: []nexus.Seat{
+		{ID: "waits", Phase: nexus.Pending, Spec: nexus.Spec{Queue: "default"}},
+		{ID: "on kubernetes", Phase: nexus.Running, Spec: nexus.Spec{Queue: "prod"}, Placement: &nexus.Placement{Seats: []nexus.Seat{
+			{Workers: 2, GPUs: []nexus.SeatGPU{{Index: 0}, {Index: 1}}}}}},
+		{ID: "runs", Phase: nexus.Running, User: "ada", Spec: nexus.Spec{Queue: "default"}, Placement: &nexus.Placement{Seats: []nexus.Seat{
 			{Workers: 1, GPUs: []nexus.SeatGPU{{UUID: "GPU-a"}, {UUID: "GPU-b"}}}, {Workers: 2, GPUs: []nexus.SeatGPU{{UUID: "GPU-c"}, {UUID: "GPU-d"}}},
 		}}},
 	}
@@ -48,7 +50,8 @@ func TestAScrape(t *testing.T) {
 	text := answer.Body.String()
 	for _, want := range []string{
 		`nexus_jobs{phase="Running"} 1`, `nexus_jobs{phase="Failed"} 7`, `nexus_jobs{phase="Pending"} 0`,
-		"nexus_cycles_total 1", `nexus_decisions_total{decision="place"} 2`, `nexus_decisions_total{decision="evict"} 1`, "nexus_jobs_waiting 5",
+		"nexus_cycles_total 1",
+		`nexus_queue_jobs{phase="Pending",queue="default"} 1`, `nexus_queue_jobs{phase="Running",queue="prod"} 1`, `nexus_decisions_total{decision="place"} 2`, `nexus_decisions_total{decision="evict"} 1`, "nexus_jobs_waiting 5",
 		`nexus_queue_wait_seconds_bucket{queue="default",type="training",le="5"} 1`, `nexus_queue_wait_seconds_count{queue="default",type="training"} 1`,
 		`nexus_attempts_ended_total{cause="exit"} 1`, `nexus_attempts_ended_total{cause="ok"} 1`, `nexus_restarts_total{queue="default"} 2`,
 		`nexus_gpu_utilization_ratio{uuid="GPU-a"} 0.87`, `nexus_gpu_memory_used_bytes{uuid="GPU-a"} 1.073741824e+09`,
@@ -62,7 +65,7 @@ func TestAScrape(t *testing.T) {
 			t.Errorf("the scrape has no %s", want)
 		}
 	}
-	for _, never := range []string{`utilization_ratio{uuid="GPU-b"}`, `power_watts{uuid="GPU-b"}`, `job="waits"`} {
+	for _, never := range []string{`utilization_ratio{uuid="GPU-b"}`, `power_watts{uuid="GPU-b"}`, `job="waits"`, `gpu_uuid=""`} {
 		if strings.Contains(text, never) {
 			t.Errorf("the scrape invents %s", never)
 		}
@@ -75,5 +78,15 @@ func TestAScrape(t *testing.T) {
 		if strings.HasPrefix(p.Metric, "nexus_") {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
+	}
+}
+
+// What a node tells of its devices holds nothing about jobs, of which it knows none.
+func TestAScrapeOfANode(t *testing.T) {
+	answer := httptest.NewRecorder()
+	Hardware(fleet{}.Devices).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	text := answer.Body.String()
+	if !strings.Contains(text, `nexus_gpu_temperature_celsius{uuid="GPU-a"} 61`) || strings.Contains(text, "nexus_jobs") || strings.Contains(text, "nexus_cycles") {
+		t.Errorf("a node tells\n%s", text)
 	}
 }

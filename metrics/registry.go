@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -41,7 +42,7 @@ func New(source Source) *Registry {
 		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_restarts_total",
 			Help: "Restarts that a job's budget paid for, counted when their attempt is over."}, []string{"queue"}),
 	}
-	r.registry.MustRegister(r.cycles, r.took, r.decided, r.waiting, r.wait, r.ended, r.restarts, &collector{source: source},
+	r.registry.MustRegister(r.cycles, r.took, r.decided, r.waiting, r.wait, r.ended, r.restarts, newJobs(source), newHardware(source.Devices),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, decision := range []string{"place", "evict", "drop"} {
 		r.decided.WithLabelValues(decision)
@@ -49,9 +50,20 @@ func New(source Source) *Registry {
 	return r
 }
 
+// Hardware answers a scrape for the devices of one machine and nothing else.
+func Hardware(devices func(context.Context) []Device) http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(newHardware(devices), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return handler(r)
+}
+
+func handler(r *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
+}
+
 // Handler answers a scrape.
 func (r *Registry) Handler() http.Handler {
-	return promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
+	return handler(r.registry)
 }
 
 // Cycle is told of one turn of the engine.

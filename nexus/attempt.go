@@ -126,7 +126,8 @@ type Result struct {
 	Exit int `json:"exit"`
 	// Message is one sentence in words: "rank 2 was killed by SIGKILL by the kernel's OOM killer, memory limit 4 GiB".
 	Message string    `json:"message"`
-	Tail    []string  `json:"tail,omitempty"` // the last lines of the rank to blame, at most 20; after a hang its stack, innermost first
+	Tail    []string  `json:"tail,omitempty"`  // the last lines of the rank to blame, at most 20; after a hang its stack, innermost first
+	Fault   *Fault    `json:"fault,omitempty"` // of the worker to blame, where one failed
 	Ended   time.Time `json:"ended"`
 	Round   int       `json:"round"`   // the last one
 	Charged int       `json:"charged"` // rounds that the budget pays for

@@ -33,6 +33,8 @@ type Delta struct {
 	Queues    []Queue  `json:"queues,omitempty"`     // all of them when any changed
 	// Use is all of it when any changed.
 	Use []QueueUse `json:"use,omitempty"`
+	// Reserve is what plans had reserved when the place was last told, with a Full delta only, by places that keep record of it.
+	Reserve []Reservation `json:"reserve,omitempty"`
 	// History replaces the one before; nil: it is as it was.
 	History *History `json:"history,omitempty"`
 }

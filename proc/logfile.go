@@ -1,36 +1,65 @@
 package proc
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"strconv"
 	"sync"
 )
 
-// PreviousSuffix is what a full log is called while a new one is written: R.log and R.log.1.
-const PreviousSuffix = ".1"
+// The bounds of a log where nobody says: two files of 64 MiB.
+const (
+	DefaultLogSize  = 64 << 20
+	DefaultLogFiles = 2
+)
 
-// DefaultLogSize is when a log file is full.
-const DefaultLogSize = 64 << 20
+// Unbounded is a [LogOptions.Size] at which no file is ever full.
+const Unbounded = -1
 
-// LogFile keeps the newest output: a full file becomes the previous one, replacing that, and a new one begins, so
-// that between one and two files' worth is kept. It never blocks its writer for want of space: what cannot be
-// written is dropped, and Err tells.
-type LogFile struct {
-	path string
-	max  int64
-
-	mu   sync.Mutex
-	file *os.File
-	size int64
-	err  error
+// LogOptions are the settings of [OpenLog].
+type LogOptions struct {
+	Size  int64 // when a file is full, in bytes; 0: [DefaultLogSize]
+	Files int   // how many files are kept, with the one that is being written; 0: [DefaultLogFiles]
+	// Trouble is told the first time that something cannot be kept, while it is being written; nil: nobody is.
+	Trouble func(error)
 }
 
-// OpenLog opens path for appending, so that who else appends loses nothing. A file is full at max bytes;
-// 0 is [DefaultLogSize].
-func OpenLog(path string, max int64) (*LogFile, error) {
-	if max <= 0 {
-		max = DefaultLogSize
+// Rotated is what the n-th file before the one at path is called: R.log, R.log.1, R.log.2 ...
+func Rotated(path string, n int) string {
+	if n == 0 {
+		return path
 	}
-	l := &LogFile{path: path, max: max}
+	return path + "." + strconv.Itoa(n)
+}
+
+// LogFile keeps the newest output: a full file is moved aside, the oldest one goes, and a new one begins. It never blocks its
+// writer for want of space and reports no error to it: what cannot be written is dropped, which is told, and where there is room
+// again the file says how much is missing.
+type LogFile struct {
+	path    string
+	size    int64
+	files   int
+	trouble func(error)
+
+	mu     sync.Mutex
+	file   *os.File // nil: it could not be opened again
+	length int64
+	lost   int64 // bytes since the last one that was kept
+	told   bool
+	closed bool
+}
+
+// OpenLog opens path for appending, so that who else appends loses nothing.
+func OpenLog(path string, o LogOptions) (*LogFile, error) {
+	l := &LogFile{path: path, size: o.Size, files: o.Files, trouble: o.Trouble}
+	if l.size == 0 {
+		l.size = DefaultLogSize
+	}
+	if l.files <= 0 {
+		l.files = DefaultLogFiles
+	}
 	return l, l.open()
 }
 
@@ -44,7 +73,7 @@ func (l *LogFile) open() error {
 		file.Close()
 		return err
 	}
-	l.file, l.size = file, info.Size()
+	l.file, l.length = file, info.Size()
 	return nil
 }
 
@@ -52,45 +81,72 @@ func (l *LogFile) open() error {
 func (l *LogFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file == nil {
+	if l.closed {
 		return len(p), nil
 	}
-	if l.size > 0 && l.size+int64(len(p)) > l.max {
+	if l.size > 0 && l.length > 0 && l.length+int64(len(p)) > l.size {
 		l.rotate()
 	}
-	if l.file != nil {
-		n, err := l.file.Write(p)
-		l.size += int64(n)
-		l.note(err)
+	if l.file == nil {
+		l.note(l.open())
 	}
+	if l.file == nil {
+		l.lost += int64(len(p))
+		return len(p), nil
+	}
+	if l.lost > 0 && !l.put(fmt.Appendf(nil, "\n[nexus] %d bytes are missing here: they could not be written\n", l.lost)) {
+		l.lost += int64(len(p))
+		return len(p), nil
+	}
+	l.lost = 0
+	l.put(p)
 	return len(p), nil
 }
 
-// rotate makes the full file the previous one.
-func (l *LogFile) rotate() {
-	l.note(l.file.Close())
-	l.file = nil
-	l.note(os.Rename(l.path, l.path+PreviousSuffix))
-	l.note(l.open())
+// put writes to the file and counts what it did not take.
+func (l *LogFile) put(p []byte) bool {
+	n, err := l.file.Write(p)
+	l.length += int64(n)
+	l.note(err)
+	if err != nil {
+		l.lost += int64(len(p) - n)
+	}
+	return err == nil
 }
 
-func (l *LogFile) note(err error) {
-	if l.err == nil {
-		l.err = err
+// rotate moves every file one place on; the last one goes.
+func (l *LogFile) rotate() {
+	if l.file != nil {
+		l.note(l.file.Close())
+		l.file = nil
+	}
+	l.length = 0
+	if l.files == 1 {
+		l.note(os.Remove(l.path))
+		return
+	}
+	for n := l.files - 1; n > 0; n-- {
+		if err := os.Rename(Rotated(l.path, n-1), Rotated(l.path, n)); !errors.Is(err, fs.ErrNotExist) {
+			l.note(err)
+		}
 	}
 }
 
-// Err is the first thing that went wrong; nil when everything was kept.
-func (l *LogFile) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
+func (l *LogFile) note(err error) {
+	if err == nil || l.told {
+		return
+	}
+	l.told = true
+	if l.trouble != nil {
+		l.trouble(err)
+	}
 }
 
 // Close closes the file. What is written afterwards is dropped.
 func (l *LogFile) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	if l.file == nil {
 		return nil
 	}

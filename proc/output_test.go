@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unicode"
@@ -51,6 +52,9 @@ func FuzzSanitize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		got := Sanitize(line)
+		if plain([]byte(line)) && got != line {
+			t.Fatalf("%q is not plain: %q", line, got)
+		}
 		if !utf8.ValidString(got) {
 			t.Fatalf("%q is not UTF-8", got)
 		}
@@ -75,36 +79,91 @@ func FuzzSanitize(f *testing.F) {
 }
 
 func TestALogKeepsTheNewest(t *testing.T) {
+	for _, files := range []int{1, 2, 4} {
+		path := filepath.Join(t.TempDir(), "0.log")
+		log, err := OpenLog(path, LogOptions{Size: 100, Files: files, Trouble: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 50 {
+			fmt.Fprintf(log, "line %02d.\n", i) // 9 bytes, 11 lines to a file
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var all string
+		for n := range files {
+			text, err := os.ReadFile(Rotated(path, n))
+			if err != nil || len(text) > 100 {
+				t.Errorf("%d bytes in %s, %v", len(text), Rotated(path, n), err)
+			}
+			all = string(text) + all
+		}
+		first := fmt.Sprintf("line %02d.\n", 44-11*(files-1))
+		if !strings.HasPrefix(all, first) || !strings.HasSuffix(all, "line 49.\n") || len(all) != 9*(6+11*(files-1)) {
+			t.Errorf("%d files: %q", files, all)
+		}
+		if _, err := os.Stat(Rotated(path, files)); err == nil {
+			t.Errorf("there are more than %d files", files)
+		}
+		if n, err := log.Write([]byte("late")); n != 4 || err != nil {
+			t.Errorf("a late write: %d %v", n, err)
+		}
+	}
 	path := filepath.Join(t.TempDir(), "0.log")
-	log, err := OpenLog(path, 100)
+	log, err := OpenLog(path, LogOptions{Size: Unbounded})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 50 {
-		fmt.Fprintf(log, "line %02d.\n", i) // 9 bytes, 11 lines to a file
+	for range 3 {
+		log.Write(make([]byte, DefaultLogSize/2))
 	}
-	if err := errors.Join(log.Err(), log.Close()); err != nil {
-		t.Fatal(err)
-	}
-	now, _ := os.ReadFile(path)
-	previous, _ := os.ReadFile(path + PreviousSuffix)
-	both := string(previous) + string(now)
-	if len(now) > 100 || len(previous) > 100 || !strings.HasPrefix(both, "line 33.\n") || !strings.HasSuffix(both, "line 49.\n") {
-		t.Errorf("%q", both)
-	}
-	if n, err := log.Write([]byte("late")); n != 4 || err != nil {
-		t.Errorf("a late write: %d %v", n, err)
+	log.Close()
+	if info, err := os.Stat(path); err != nil || info.Size() != 3*DefaultLogSize/2 {
+		t.Errorf("an unbounded log: %v %v", info, err)
 	}
 }
 
 func TestAFullDiskDoesNotStopTheWriter(t *testing.T) {
-	log, err := OpenLog("/dev/full", 100)
+	var told []error
+	log, err := OpenLog("/dev/full", LogOptions{Size: 100, Trouble: func(err error) { told = append(told, err) }})
 	need(t, err == nil, "/dev/full")
-	if n, err := log.Write([]byte("lost")); n != 4 || err != nil {
-		t.Errorf("%d %v", n, err)
+	for range 3 {
+		if n, err := log.Write([]byte("lost")); n != 4 || err != nil {
+			t.Errorf("%d %v", n, err)
+		}
 	}
-	if log.Err() == nil {
-		t.Error("nothing is said")
+	if len(told) != 1 || !errors.Is(told[0], syscall.ENOSPC) {
+		t.Errorf("told %v", told)
+	}
+}
+
+// Where a full log cannot be begun anew, and later can, the new file says how much is missing.
+func TestALogGoesOnWhereItCan(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "0.log")
+	told := 0
+	log, err := OpenLog(path, LogOptions{Size: 10, Trouble: func(error) { told++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Write([]byte("12345678\n"))
+	if err := os.Rename(dir, dir+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	log.Write([]byte("lost 1\n"))
+	log.Write([]byte("lost 2\n"))
+	if err := os.Rename(dir+"-away", dir); err != nil {
+		t.Fatal(err)
+	}
+	log.Write([]byte("kept\n"))
+	log.Close()
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.HasSuffix(string(text), "\n[nexus] 14 bytes are missing here: they could not be written\nkept\n") || told != 1 {
+		t.Errorf("%q %v, told %d times", text, err, told)
 	}
 }
 
@@ -155,7 +214,7 @@ func (g *gate) Write(p []byte) (int, error) {
 
 func TestATerminalThatStandsStillLosesLinesAndIsTold(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
-	live := NewLive(g, true)
+	live := NewLive(g, true, nil)
 	line := bytes.Repeat([]byte("z"), 1000)
 	for range 2000 { // 2 MB into 256 KiB: a second of patience, then no more waiting
 		live.Line("[rank 0] ", line)
@@ -172,7 +231,7 @@ func TestATerminalThatStandsStillLosesLinesAndIsTold(t *testing.T) {
 
 func TestAFileGetsEveryLineHoweverSlow(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
-	live := NewLive(g, false)
+	live := NewLive(g, false, nil)
 	time.AfterFunc(50*time.Millisecond, func() { close(g.open) })
 	line := bytes.Repeat([]byte("z"), 1000)
 	for range 2000 {
@@ -184,10 +243,27 @@ func TestAFileGetsEveryLineHoweverSlow(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForAReaderSaysSoOnce(t *testing.T) {
+	g := &gate{open: make(chan struct{})}
+	told := make(chan struct{}, 10)
+	live := NewLive(g, false, func() {
+		told <- struct{}{}
+		close(g.open)
+	})
+	live.stall = time.Millisecond
+	for range 2000 {
+		live.Line("", bytes.Repeat([]byte("z"), 1000))
+	}
+	live.Close(10 * time.Second)
+	if got := strings.Count(g.got.String(), "\n"); got != 2000 || len(told) != 1 {
+		t.Errorf("%d lines, told %d times", got, len(told))
+	}
+}
+
 func TestAReaderThatLeftStopsNobody(t *testing.T) {
 	read, write := io.Pipe()
 	read.Close()
-	live := NewLive(write, false)
+	live := NewLive(write, false, nil)
 	for range 2000 {
 		live.Line("", bytes.Repeat([]byte("z"), 1000))
 	}
@@ -214,12 +290,12 @@ func TestACaptureEndsThoughSomebodyHoldsThePipe(t *testing.T) {
 func TestAFloodOfOutputTakesBoundedMemory(t *testing.T) {
 	name := attemptName(t)
 	path := filepath.Join(t.TempDir(), "0.log")
-	log, err := OpenLog(path, 8<<20)
+	log, err := OpenLog(path, LogOptions{Size: 8 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var tail Tail
-	live := NewLive(io.Discard, false)
+	live := NewLive(io.Discard, false, nil)
 	c, err := NewCapture(Sink{Log: log, Tail: &tail, Live: live, Prefix: "[rank 0] "})
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +319,7 @@ func TestAFloodOfOutputTakesBoundedMemory(t *testing.T) {
 	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 16<<20 {
 		t.Errorf("the heap grew by %d MiB", grown>>20)
 	}
-	for _, file := range []string{path, path + PreviousSuffix} {
+	for _, file := range []string{path, Rotated(path, 1)} {
 		if info, err := os.Stat(file); err != nil || info.Size() > 8<<20 {
 			t.Errorf("%s: %v %v", file, info.Size(), err)
 		}

@@ -112,15 +112,12 @@ func planned(s nexus.Snapshot, p policy.Policy) (*Planner, nexus.Plan) { return 
 // plan is what a fresh planner does about a snapshot.
 func (p *Planner) plan(s nexus.Snapshot) (*Planner, nexus.Plan) {
 	p.observe(everything(s), s.At)
-	for _, r := range s.Reserve {
-		p.kept[r.Job] = r
-	}
 	return p, p.Step(nexus.Delta{Version: s.Version}, s.At)
 }
 
 // everything is a snapshot as a delta.
 func everything(s nexus.Snapshot) nexus.Delta {
-	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues, Use: s.Use, History: s.History}
+	return nexus.Delta{Version: s.Version, Full: true, Jobs: s.Jobs, Nodes: s.Nodes, Queues: s.Queues, Use: s.Use, Reserve: s.Reserve, History: s.History}
 }
 
 // Step takes in what changed and says what to do about it: only what changed since the last plan. A
@@ -269,6 +266,11 @@ func (p *Planner) observe(d nexus.Delta, at time.Time) {
 	}
 	if d.Full || d.Use != nil {
 		p.use = d.Use
+	}
+	if d.Full {
+		for _, r := range d.Reserve {
+			p.kept[r.Job] = r
+		}
 	}
 }
 

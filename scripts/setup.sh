@@ -6,9 +6,10 @@ set -eu
 
 # -race needs a C compiler; without it nothing can be tested.
 needed="gcc libc6-dev"
-# Tests of real PyTorch jobs and of network failures need these. Without them
-# those tests are skipped with a sentence, but not in CI.
-wanted="python3-torch python3-pytest mypy iproute2 $*"
+# Tests of real PyTorch jobs, of network failures and, from containerd on, of
+# pods on a real kubelet need these. Without them those tests are skipped with a
+# sentence, but not in CI.
+wanted="python3-torch python3-pytest mypy iproute2 containerd runc containernetworking-plugins busybox-static $*"
 
 if ! command -v go >/dev/null; then
 	echo "error: there is no go on the PATH" >&2
@@ -20,6 +21,12 @@ fi
 # there is no dpkg, it looks for the programs instead.
 missing() {
 	for package in "$@"; do
+		case $package in # another's, as Docker's, will do: Debian's would take its place
+		containerd | runc)
+			command -v "$package" >/dev/null || echo "$package"
+			continue
+			;;
+		esac
 		if command -v dpkg-query >/dev/null; then
 			dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
 			continue
@@ -28,6 +35,8 @@ missing() {
 		gcc) command -v gcc >/dev/null || echo gcc ;;
 		openmpi-bin) command -v mpirun >/dev/null || echo openmpi-bin ;;
 		libopenmpi-dev) command -v mpicc >/dev/null || echo libopenmpi-dev ;;
+		containernetworking-plugins) [ -x /usr/lib/cni/bridge ] || echo "$package" ;;
+		busybox-static) command -v busybox >/dev/null || echo "$package" ;;
 		iproute2) command -v ip >/dev/null || echo iproute2 ;;
 		python3-pytest) /usr/bin/python3 -c 'import pytest' 2>/dev/null || echo python3-pytest ;;
 		mypy) /usr/bin/python3 -c 'import mypy' 2>/dev/null || echo mypy ;;

@@ -99,6 +99,8 @@ stage "busy nodes are not lost" gotest -count 1 -timeout "$timeout" -run 'TestBu
 stage "soak of the planner" gotest -count 1 -timeout 60m -run TestSoak ./engine -soak.steps="$soak" -soak.seed="$SEED"
 stage "public traces" gotest -count 1 -timeout "$timeout" -run 'TestOpenb|TestPhilly' ./app
 if [ "${NIGHTLY:-}" = 1 ]; then
+	stage "a controller killed after each write" gotest -count 1 -timeout 60m -run Killed ./app/onkube -points 0
+	stage "an API server that is away for 5 minutes" gotest -count 1 -timeout 60m -run BadWeather ./app/onkube -away 5m
 	stage "PyTorch 2.6: its chroot" sh scripts/torch26.sh build
 	stage "PyTorch 2.6: tests" torch26
 fi

@@ -2,6 +2,7 @@
 package onkube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,7 +34,7 @@ func TestKubePromises(t *testing.T) {
 
 func startController(t *testing.T, plane *kubetest.Plane, opts app.ControllerOptions, w *watched) *app.Controller {
 	t.Helper()
-	opts.Kubeconfig, opts.Image, opts.LauncherImage = plane.Kubeconfig, "none", "none"
+	opts.Kubeconfig, opts.Image, opts.LauncherImage = cmp.Or(opts.Kubeconfig, plane.Kubeconfig), cmp.Or(opts.Image, "none"), cmp.Or(opts.LauncherImage, "none")
 	opts.Backoff = 100 * time.Millisecond
 	if w != nil {
 		opts.Observers = append(opts.Observers, w)
@@ -120,8 +121,16 @@ type object struct {
 		Attempt, RestartsUsed, Preemptions, GPUs int
 		Started, Finished                        time.Time
 		Seats                                    []struct{ Node string }
-		Conditions                               []struct{ Type, Status, Reason string }
-		Result                                   *struct {
+		Stop, StopFor                            string
+		StopBy                                   time.Time
+		Reserved                                 *struct{ Seats []struct{ Node string } }
+		Checkpoint                               *struct {
+			Attempt int
+			Step    int64
+			Path    string
+		}
+		Conditions []struct{ Type, Status, Reason string }
+		Result     *struct {
 			Attempt int
 			OK      bool
 			Cause   nexus.Cause
@@ -188,7 +197,7 @@ func (c cluster) Reason(_ context.Context, name string) (nexus.Reason, error) {
 // until waits until a job is as it should be.
 func (c cluster) until(name, what string, ok func(object) bool) object {
 	c.t.Helper()
-	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		o, err := c.get(name)
 		if err != nil {
 			c.t.Fatal(err)
@@ -214,3 +223,6 @@ func (c cluster) document(text string) {
 		c.t.Fatalf("%v: %s", err, out)
 	}
 }
+
+// patience is how long a test waits for what must come. Loaded machines are slow.
+const patience = 3 * time.Minute

@@ -26,6 +26,13 @@ func TestKubeStories(t *testing.T) {
 		{"successor", successorGoesOn, 0},
 		{"quota", quotaHolds, 0},
 		{"refused", whatCannotBeIsRefused, 0},
+		{"preempt", preemptionGoesStepByStep, 0},
+		{"given-up", preemptorThatGivesUp, 0},
+		{"drained", drainedGangGoesElsewhere, 0},
+		{"lost", lostNodeBlocksNobody, 0},
+		{"no-image", whatCannotStartIsGivenUp, 0},
+		{"foreign", foreignJobsWaitInLine, 0},
+		{"scale-up", autoscalerSeesAGang, 0},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			space := "story-" + story.name
@@ -35,7 +42,7 @@ func TestKubeStories(t *testing.T) {
 					GPUMiB: 81559, Labels: map[string]string{"pool": space}, Pods: story.pods})
 			}
 			c := cluster{t: t, plane: plane, space: space, agents: plane.Agents(t, space), watched: &watched{reasons: map[string]nexus.Reason{}}}
-			c.controller = startController(t, plane, app.ControllerOptions{Namespace: space, Nodes: "pool=" + space}, c.watched)
+			c.controller = startController(t, plane, storyOptions(space), c.watched)
 			t.Cleanup(func() { plane.Kubectl("delete", "nexusjobs", "--all", "--namespace="+space) })
 			story.tell(c)
 		})

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,12 +32,14 @@ const (
 	resourceNodes    = "nodes"
 	resourceServices = "services"
 	resourceEvents   = "events"
+	resourceLeases   = "leases"
 )
 
 // clients speak to one API server. There is one per group and no clientset: a clientset would link every group that
 // Kubernetes has into every process of ours.
 type clients struct {
 	core, batch, nexus rest.Interface
+	coordination       rest.Interface
 }
 
 // config reads how to reach the API server: a file, or, where none is named, what a pod finds.
@@ -49,11 +55,20 @@ func config(kubeconfig string) (*rest.Config, error) {
 	return c, nil
 }
 
-// newClients makes clients; the limits are per second for each group, as bounds on a fault of ours: the API server
-// looks after itself.
-func newClients(c *rest.Config) (*clients, error) {
+// ownNamespace is that of the pod we run in; "default" outside of pods.
+func ownNamespace() string {
+	text, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if name := strings.TrimSpace(string(text)); err == nil && name != "" {
+		return name
+	}
+	return metav1.NamespaceDefault
+}
+
+// newClients makes clients whose requests pass the gate, those about leases apart; nil: there is none. The limits are per
+// second for each group, as bounds on a fault of ours: the API server looks after itself.
+func newClients(c *rest.Config, gated func(http.RoundTripper) http.RoundTripper) (*clients, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, batchv1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, batchv1.AddToScheme, coordinationv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("registering types: %w", err)
 		}
@@ -65,6 +80,9 @@ func newClients(c *rest.Config) (*clients, error) {
 		own.ContentType = content
 		own.AcceptContentTypes = content + "," + runtime.ContentTypeJSON
 		own.QPS, own.Burst = 500, 1000
+		if gated != nil && gv != coordinationv1.SchemeGroupVersion {
+			own.Wrap(gated)
+		}
 		if own.UserAgent == "" {
 			own.UserAgent = "nexus-controller"
 		}
@@ -80,6 +98,9 @@ func newClients(c *rest.Config) (*clients, error) {
 		return nil, err
 	}
 	if made.batch, err = client(batchv1.SchemeGroupVersion, "/apis", runtime.ContentTypeProtobuf); err != nil {
+		return nil, err
+	}
+	if made.coordination, err = client(coordinationv1.SchemeGroupVersion, "/apis", runtime.ContentTypeProtobuf); err != nil {
 		return nil, err
 	}
 	made.nexus, err = client(v1alpha1.GroupVersion(), "/apis", runtime.ContentTypeJSON)

@@ -18,7 +18,7 @@ func (v *view) present(name string) (nexus.Node, bool) {
 	var strangers []*pod
 	for _, key := range slices.Sorted(maps.Keys(v.hosted[name])) {
 		p := v.hosted[name][key]
-		if r := v.jobs[p.job]; p.job == "" || r == nil || !r.job.Phase.Live() || r.job.Attempt != p.attempt {
+		if r := v.jobs[p.job]; p.job == "" || r == nil || !r.job.Phase.Live() || r.job.Attempt != p.attempt || !seatedAt(&r.job, name) {
 			strangers = append(strangers, p)
 		}
 	}
@@ -58,6 +58,9 @@ func (v *view) delta() nexus.Delta {
 	for _, id := range slices.Sorted(maps.Keys(v.dirtyJobs)) {
 		if r := v.jobs[id]; r != nil && r.wrong == nil && !r.job.Phase.Over() {
 			d.Jobs = append(d.Jobs, r.job)
+			if kept := r.object.Status.Reserved; kept != nil && d.Full {
+				d.Reserve = append(d.Reserve, nexus.Reservation{Job: id, Since: kept.Since.Time, Seats: seatsOf(kept.Seats), Resize: kept.Resize})
+			}
 		} else if !d.Full {
 			d.GoneJobs = append(d.GoneJobs, id)
 		}

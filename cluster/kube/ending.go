@@ -17,23 +17,19 @@ import (
 // outcome is how an attempt ended, by what it left: its Job, its pods, and the last words of those that are gone.
 func outcome(s standing, at time.Time) nexus.Result {
 	r := nexus.Result{Attempt: s.job.Attempt, Rank: -1, Ended: at, LostSeconds: -1}
-	endings, lost := slices.Clone(s.left), ""
+	endings, lost := s.endings(), ""
 	for _, p := range s.pods {
-		if p.end != nil {
-			endings = append(endings, p.end)
-		}
 		lost = cmp.Or(lost, p.lost)
 	}
-	for _, e := range endings {
-		if said := e.said(); said != nil && said.Ack != nil {
-			r.Ack = said.Ack
-		}
-	}
+	r.Ack = acknowledgement(endings)
 	if s.batch != nil && succeeded(s.batch) {
 		r.OK = true
 		return r
 	}
 	blame := firstEnding(endings)
+	if dark := s.darkNode(); dark != "" && blame.said() == nil { // who has said what it ended of, has
+		lost = cmp.Or(lost, "node "+dark+" is not ready, and its pod never ended")
+	}
 	switch stop := s.job.Stop; {
 	case stop == nexus.StopCancel:
 		r.Cause, r.Message = nexus.CauseCancel, "cancelled"
@@ -43,6 +39,10 @@ func outcome(s standing, at time.Time) nexus.Result {
 		r.Cause, r.Message = nexus.CauseResize, "it goes on with another number of nodes"
 	case stop == stopUnadmit:
 		r.Cause, r.Message = nexus.CauseNode, cmp.Or(s.object.Status.Message, "no room was found")
+	case stop == stopLost:
+		r.Cause, r.Message = nexus.CauseNode, cmp.Or(s.object.Status.Message, "a pod of it was taken away")
+	case stop == stopStuck:
+		r.Cause, r.Message = nexus.CauseSetup, s.object.Status.Message
 	case s.batch != nil && failed(s.batch) != nil && failed(s.batch).Reason == batchv1.JobReasonDeadlineExceeded:
 		r.Cause, r.Message = nexus.CauseTimeout, fmt.Sprintf("max_duration of %s is over", s.job.Spec.MaxDuration)
 	case lost != "":
@@ -59,11 +59,24 @@ func outcome(s standing, at time.Time) nexus.Result {
 		if said := blame.said(); said != nil && said.Cause != "" {
 			r.Cause, r.Exit, r.Message, r.Rank = said.Cause, said.Exit, said.Message, said.Rank
 		}
+		if r.Cause == nexus.CauseCancel { // somebody told its pod to end, and it was not us
+			r.Cause = nexus.CauseNode
+		}
 	}
 	if r.Exit == 0 {
 		r.Exit = 1
 	}
 	return r
+}
+
+// acknowledgement is what the agents of an attempt said that they saved; nil: nothing, as far as is known.
+func acknowledgement(endings []*ending) (ack *nexus.Ack) {
+	for _, e := range endings {
+		if said := e.said(); said != nil && said.Ack != nil {
+			ack = said.Ack
+		}
+	}
+	return ack
 }
 
 // maxBackoff bounds the pause between attempts.
@@ -85,11 +98,15 @@ func (p *Place) conclude(ctx context.Context, s standing) error {
 func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at time.Time) string {
 	spec, unadmitted := &r.job.Spec, r.job.Stop == stopUnadmit
 	st.Result = &v1alpha1.Result{Attempt: result.Attempt, OK: result.OK, Cause: string(result.Cause), Exit: result.Exit, Message: result.Message, Ended: micro(at)}
-	st.Seats, st.Stop, st.StopFor, st.NotBefore = nil, "", "", metav1.MicroTime{}
-	if result.Ack != nil {
-		st.CheckpointAt = micro(at)
+	st.Seats, st.Stop, st.StopFor = nil, "", ""
+	st.StopBy, st.NotBefore, st.StuckSince = metav1.MicroTime{}, metav1.MicroTime{}, metav1.MicroTime{}
+	if st.Reserved != nil && (!st.Reserved.Resize || result.Cause != nexus.CauseResize) {
+		st.Reserved = nil
 	}
-	again := slices.Contains(spec.Restart.On, result.Cause)
+	if result.Ack != nil {
+		acknowledge(st, result.Attempt, result.Ack, at)
+	}
+	again := answered(spec.Restart.On, result.Cause)
 	back := func(reason string, losses int, pause time.Duration) string {
 		st.Phase, st.Reason, st.Message, st.Losses = string(nexus.Pending), reason, "back in line: "+result.Message, losses
 		st.Served.Duration += max(0, at.Sub(r.job.Started))
@@ -126,6 +143,20 @@ func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at ti
 		return back("Restarting", 0, pause)
 	}
 	return over(nexus.Failed, result.Message)
+}
+
+// answered reports whether a job is to go on after a cause. Running out of memory is an exit to who does not name it, as
+// the launcher has it on one machine.
+func answered(on []nexus.Cause, cause nexus.Cause) bool {
+	return slices.Contains(on, cause) || cause == nexus.CauseOOM && slices.Contains(on, nexus.CauseExit)
+}
+
+// acknowledge records a checkpoint, unless it has been.
+func acknowledge(st *v1alpha1.JobStatus, attempt int, ack *nexus.Ack, at time.Time) {
+	saved := v1alpha1.Saved{Attempt: attempt, Step: ack.Step, Path: ack.Path}
+	if st.Checkpoint == nil || *st.Checkpoint != saved {
+		st.Checkpoint, st.CheckpointAt = &saved, micro(at)
+	}
 }
 
 // pause is how long a job waits after so many misfortunes in a row before this one.

@@ -31,8 +31,13 @@ func nodeOf(o *corev1.Node) nexus.Node {
 	count := o.Status.Allocatable[ResourceGPU]
 	memory, _ := strconv.ParseInt(o.Labels[labelGPUMemory], 10, 64)
 	model := strings.ReplaceAll(o.Labels[labelGPUProduct], "-", " ")
+	size := nexus.MiB(memory)
+	if !labelled(o) {
+		toldModel, toldMemory := announced(o)
+		model, size = cmp.Or(model, toldModel), cmp.Or(size, toldMemory)
+	}
 	for i := range min(int(count.Value()), maxGPUs) {
-		n.GPUs = append(n.GPUs, nexus.GPU{Index: i, Model: model, Memory: nexus.MiB(memory), Free: -1})
+		n.GPUs = append(n.GPUs, nexus.GPU{Index: i, Model: model, Memory: size, Free: -1})
 	}
 	return n
 }

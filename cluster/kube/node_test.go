@@ -46,6 +46,30 @@ func TestANodeTellsOfItsGPUs(t *testing.T) {
 	}
 }
 
+// Where no feature labels are, what the node's agent says counts, as far as it holds for each GPU.
+func TestANodesAgentTellsOfItsGPUs(t *testing.T) {
+	for said, want := range map[string]nexus.GPU{
+		`[{"uuid":"a","model":"NVIDIA L4","mib":23034,"healthy":true},{"uuid":"b","model":"NVIDIA L4","mib":23034,"healthy":true}]`: {Model: "NVIDIA L4", Memory: 23034},
+		`[{"uuid":"a","model":"NVIDIA L4","mib":23034},{"uuid":"b","model":"NVIDIA T4","mib":15360}]`:                               {Memory: 15360},
+		`[{"uuid":"a","model":"NVIDIA L4","mib":23034},{"uuid":"b","model":"","mib":0}]`:                                            {},
+		`[]`:                  {},
+		`{"model": "forged"}`: {},
+		`[{"mib": -5}]`:       {},
+	} {
+		o := machine("n1")
+		o.Labels, o.Annotations = nil, map[string]string{AnnotationGPUs: said}
+		for _, g := range nodeOf(o).GPUs {
+			if g.Model != want.Model || g.Memory != want.Memory {
+				t.Errorf("%s is read as %+v", said, g)
+			}
+		}
+		o.Labels = machine("n1").Labels
+		if g := nodeOf(o).GPUs[0]; g.Model != "NVIDIA H100 80GB HBM3" || g.Memory != 81559 {
+			t.Errorf("%s outdoes the labels: %+v", said, g)
+		}
+	}
+}
+
 // Foreign pods take of a node what they ask for, and of the GPUs those places that no job of ours has.
 func TestStrangersTakeWhatIsNotOurs(t *testing.T) {
 	n := nodeOf(machine("n1"))

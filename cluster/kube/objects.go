@@ -2,8 +2,10 @@ package kube
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,15 +98,16 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 		names[i] = s.Node
 	}
 	slices.Sort(names)
-	grace, no := int64((defaultGrace+margin)/time.Second), false
-	if c := j.Spec.Checkpoint; c != nil {
-		grace = int64((time.Duration(c.Grace) + margin) / time.Second)
-	}
+	grace, lost, no := graceOf(&j.Spec), int64(opts.Lost/time.Second), false
 	spec := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-		Affinity:    &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
-		Tolerations: []corev1.Toleration{{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists}},
-		Containers:  []corev1.Container{containerFor(o, j, opts)},
+		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: amongNodes(names)}},
+		Tolerations: []corev1.Toleration{
+			{Key: string(ResourceGPU), Operator: corev1.TolerationOpExists},
+			{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+			{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &lost},
+		},
+		Containers: []corev1.Container{containerFor(o, j, opts)},
 	}
 	if len(seats) > 1 {
 		spec.Subdomain = serviceName(o.Name)
@@ -114,7 +117,40 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 	}
 	addVolumes(&spec, &j.Spec)
 	addLauncher(&spec, opts)
+	addCode(&spec, o, opts)
+	restrict(&spec)
 	return spec
+}
+
+// user is who runs in the pods of jobs. An image's own user is not known before it runs, and is root in most.
+const user = int64(1000)
+
+// restrict makes a pod one that Pod Security's restricted level takes. Its root stays writable: training scripts
+// write where they stand.
+func restrict(spec *corev1.PodSpec) {
+	id, yes, no, atNeed := user, true, false, corev1.FSGroupChangeOnRootMismatch
+	spec.SecurityContext = &corev1.PodSecurityContext{
+		RunAsNonRoot: &yes, RunAsUser: &id, RunAsGroup: &id, FSGroup: &id, FSGroupChangePolicy: &atNeed,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if spec.Subdomain != "" { // NCCL and gloo take any port between pods: these, so that a NetworkPolicy can name them
+		spec.SecurityContext.Sysctls = []corev1.Sysctl{{Name: "net.ipv4.ip_local_port_range", Value: "29501 30524"}}
+	}
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			list[i].SecurityContext = &corev1.SecurityContext{
+				AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			}
+		}
+	}
+}
+
+// graceOf is how many seconds a pod has from TERM to KILL.
+func graceOf(s *nexus.Spec) int64 {
+	if c := s.Checkpoint; c != nil {
+		return int64((time.Duration(c.Grace) + margin) / time.Second)
+	}
+	return int64((defaultGrace + margin) / time.Second)
 }
 
 // amongNodes selects nodes by the names of their objects, not by a label: every node has that, and the kube-scheduler
@@ -136,8 +172,8 @@ func containerFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.Contai
 		Resources:                corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}},
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 	}
-	if path := j.Spec.Workdir; strings.HasPrefix(path, "/") {
-		c.WorkingDir = path
+	if dir := j.Spec.Workdir; path.IsAbs(dir) {
+		c.WorkingDir = dir
 	}
 	c.Resources.Requests[corev1.ResourceCPU] = *resource.NewMilliQuantity(int64(seat.CPU), resource.DecimalSI)
 	if seat.Memory > 0 {
@@ -150,21 +186,37 @@ func containerFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.Contai
 	}
 	c.Command = argv(j.Spec.Run)
 	if opts.LauncherImage != "" {
-		c.Command = append(launch(o, j), c.Command...)
+		c.Command = launch(o, j)
+		c.Env = append(c.Env, orderFor(o, j)...)
 	}
-	if !j.Spec.Setup.IsZero() {
+	if opts.LauncherImage == "" && !j.Spec.Setup.IsZero() {
 		c.Command = append([]string{"/bin/sh", "-ec", script(j.Spec.Setup) + "\nexec \"$@\"", "setup"}, c.Command...)
 	}
 	return c
 }
 
-// launch is the launcher's command line, up to what every worker runs. It is handed no restarts: another try is
-// another attempt.
+// launch is the launcher's command line. What every worker runs is in its order.
 func launch(o *v1alpha1.NexusJob, j nexus.Job) []string {
 	seats := j.Placement.Seats
 	return []string{launcherPath, "launch", "--nnodes", strconv.Itoa(len(seats)), "--nproc-per-node", strconv.Itoa(max(1, seats[0].Workers)),
 		"--max-restarts", "0", "--rdzv-id", attemptName(string(o.UID), j.Attempt), "--rdzv-backend", "c10d",
-		"--rdzv-endpoint", masterOf(o, j) + ":" + strconv.Itoa(portRendezvous), "--no-python", "--"}
+		"--rdzv-endpoint", masterOf(o, j) + ":" + strconv.Itoa(portRendezvous)}
+}
+
+// orderFor tells the launcher what it is an attempt of, and where it leaves how that ended. It is handed no restarts:
+// another try is another attempt.
+func orderFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
+	order := nexus.Order{Job: string(o.UID), Attempt: j.Attempt, User: o.Namespace, Spec: j.Spec, Seat: j.Placement.Seats[0]}
+	order.Seat.Node, order.Spec.Env = "", nil // one template is all pods'; the container has the job's environment
+	text, err := json.Marshal(order)
+	if err != nil {
+		panic(err) // it was read from JSON
+	}
+	return []corev1.EnvVar{
+		{Name: "NEXUS_NODE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"}}},
+		{Name: "NEXUS_RESULT_FILE", Value: corev1.TerminationMessagePathDefault},
+		{Name: "NEXUS_ORDER", Value: literal(string(text))},
+	}
 }
 
 // script is a command as a line of a shell.
@@ -200,10 +252,10 @@ func addLauncher(spec *corev1.PodSpec, opts Options) {
 
 // addVolumes mounts what the job names, and a /dev/shm that is large enough for data loaders.
 func addVolumes(spec *corev1.PodSpec, s *nexus.Spec) {
-	mount := func(name, path string, readOnly bool, source corev1.VolumeSource) {
+	mount := func(name, where string, readOnly bool, source corev1.VolumeSource) {
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: source})
 		c := &spec.Containers[0]
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path, ReadOnly: readOnly})
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: where, ReadOnly: readOnly})
 	}
 	for i, v := range s.Volumes {
 		source := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
@@ -223,13 +275,21 @@ func addVolumes(spec *corev1.PodSpec, s *nexus.Spec) {
 // envFor is the environment of the workers. Secrets are references that the kubelet resolves.
 func envFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
 	list := []corev1.EnvVar{
-		{Name: "HOME", Value: "/tmp"}, // an image's own user may have none
+		{Name: "HOME", Value: "/tmp"}, // the image knows nothing of this user
+		{Name: "USER", Value: "nexus"},
 		{Name: "NEXUS_JOB_ID", Value: string(o.UID)},
 		{Name: "NEXUS_ATTEMPT", Value: fmt.Sprintf("%s/%d", o.UID, j.Attempt)},
 		{Name: "MASTER_ADDR", Value: masterOf(o, j)},
 		{Name: "MASTER_PORT", Value: strconv.Itoa(portStore)},
 		{Name: "WANDB_RUN_ID", Value: string(o.UID)},
 		{Name: "WANDB_RESUME", Value: "allow"},
+	}
+	if c := j.Spec.Checkpoint; c != nil {
+		where := c.Path
+		if !path.IsAbs(where) && path.IsAbs(j.Spec.Workdir) {
+			where = path.Join(j.Spec.Workdir, where)
+		}
+		list = append(list, corev1.EnvVar{Name: "NEXUS_CHECKPOINT_PATH", Value: literal(where)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Spec.Env)) {
 		v := j.Spec.Env[name]

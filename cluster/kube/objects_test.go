@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -49,7 +50,7 @@ status:
 	if err != nil {
 		t.Fatal(err)
 	}
-	attempt, err := yaml.Marshal(attemptFor(o, job, Options{LauncherImage: "nexus:1"}))
+	attempt, err := yaml.Marshal(attemptFor(o, job, Options{LauncherImage: "nexus:1", Lost: time.Minute}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -17,14 +19,19 @@ type Place struct {
 	opts    Options
 	log     *slog.Logger
 	clients *clients
+	lease   *lease // nil: nobody else controls
+	missing missing
 	view    *view
+	foreign foreigners
+	scaler  scaler
 	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
 	events  chan *corev1.Event
 	born    time.Time // with a monotonic reading: the clock never goes back
 
 	ctx     context.Context
 	cancel  context.CancelFunc
-	ready   chan struct{} // closed when everything there is was told
+	ready   chan struct{} // closed when everything there is was told, and we lead
+	lost    chan struct{} // closed when we lead no longer
 	working sync.WaitGroup
 	start   sync.Once
 	stop    sync.Once
@@ -37,43 +44,91 @@ func New(opts Options) (*Place, error) {
 	if err != nil {
 		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
 	}
-	clients, err := newClients(c)
-	if err != nil {
-		return nil, err
-	}
 	p := &Place{
-		opts: opts, log: opts.Log.With("component", "kube"), clients: clients, view: newView(), born: time.Now(), ready: make(chan struct{}), events: make(chan *corev1.Event, 1000),
+		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 30*time.Second)),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	if p.clients, err = newClients(c, func(next http.RoundTripper) http.RoundTripper { return &gate{next, p} }); err != nil {
+		return nil, err
+	}
+	if !opts.Alone {
+		p.lease = newLease(p.clients.coordination, cmp.Or(opts.Namespace, ownNamespace()), opts.LeaseDuration)
+	}
 	return p, nil
 }
 
-// Start watches the cluster, and goes on with every attempt that the records say is alive. It returns at once.
+// Start watches the cluster and, when no other controller leads, goes on with every attempt that the records say is alive. It
+// returns at once.
 func (p *Place) Start() {
 	p.start.Do(func() {
 		p.watch()
 		for range p.opts.Workers {
-			p.working.Go(p.work)
+			p.working.Go(func() {
+				select {
+				case <-p.ready: // before that, what is not there may only not have been told
+					p.work()
+				case <-p.ctx.Done():
+				}
+			})
 		}
 		p.working.Go(p.post)
+		p.working.Go(p.refresh)
 	})
 }
 
-// Stop lets go of everything. Jobs run on. It may be called more than once.
+// Stop lets go of everything, of the lease last. Jobs run on. It may be called more than once.
 func (p *Place) Stop() error {
 	p.stop.Do(func() {
 		p.cancel()
 		p.queue.ShutDown()
 		p.working.Wait()
+		if p.lease == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
+		defer cancel()
+		if err := p.lease.release(ctx); err != nil {
+			p.log.Warn("releasing the Lease: others will wait for its end", "error", err)
+		}
 	})
 	return nil
+}
+
+// releasePatience bounds what a hand-over may take.
+const releasePatience = 5 * time.Second
+
+// Lost is closed when another controller may lead: then this one writes nothing more, and is to be stopped.
+func (p *Place) Lost() <-chan struct{} { return p.lost }
+
+// lead waits until nobody else leads, and gives up when that is no longer certain.
+func (p *Place) lead(synced func() bool) {
+	if p.lease == nil {
+		if synced() {
+			close(p.ready)
+		}
+		return
+	}
+	if p.lease.acquire(p.ctx, func(why string) { p.log.Warn("no Lease yet", "lease", p.lease.namespace+"/"+leaseName, "error", why) }) != nil {
+		return
+	}
+	p.log.Info("leads", "lease", p.lease.namespace+"/"+leaseName, "identity", p.lease.identity)
+	p.working.Go(func() {
+		if synced() {
+			close(p.ready)
+		}
+	})
+	if err := p.lease.keep(p.ctx); err != nil {
+		p.log.Error("leads no longer, and stops", "error", err)
+		close(p.lost)
+		p.cancel()
+	}
 }
 
 // Now is the time of this place. It never goes back.
 func (p *Place) Now() time.Time { return p.born.Add(time.Since(p.born)).Round(0).UTC() }
 
-// Ready is closed when everything that there is was told once.
+// Ready is closed when everything that there is was told once and no other controller leads.
 func (p *Place) Ready() <-chan struct{} { return p.ready }
 
 // Changes blocks until something changed since the last call and returns it: everything there is at first, then each

@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"ainexus.io/cluster/kube/v1alpha1"
 	"ainexus.io/nexus"
@@ -30,17 +31,25 @@ import (
 //
 // It returns after how long it wants to look again; 0: when something changes.
 func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
-	select {
-	case <-p.ready: // before that, what is not there may only not have been told
-	default:
-		return 50 * time.Millisecond, nil
-	}
-	s, ok := p.view.look(id)
+	s, ok := p.view.look(id, p.Now())
 	if !ok {
 		return 0, nil
 	}
+	if isForeign(s.object) {
+		return p.foreignStep(ctx, s)
+	}
+	if slices.ContainsFunc(s.stale, undeleted) {
+		fresh, err := p.clients.job(ctx, s.object.Namespace, s.object.Name)
+		if err != nil {
+			return 0, fmt.Errorf("reading %s/%s before Jobs of it are deleted: %w", s.object.Namespace, s.object.Name, err)
+		}
+		p.view.setJob(fresh) // watches are not told in one order: the Job may be known before the record that it is of
+		if s, ok = p.view.look(id, p.Now()); !ok {
+			return 0, nil
+		}
+	}
 	for _, old := range s.stale {
-		if old.DeletionTimestamp == nil {
+		if undeleted(old) {
 			if err := p.clients.deleteAttempt(ctx, old); err != nil {
 				return 0, fmt.Errorf("deleting Job %s, whose attempt is over: %w", old.Name, err)
 			}
@@ -54,11 +63,13 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	case phase == nexus.Pending && cancelled:
 		err = p.cancelWaiting(ctx, id)
 	case phase == nexus.Pending:
-		err = p.tellReason(ctx, s)
+		if again, err = p.scaleUp(ctx, s); err == nil {
+			err = p.tellReason(ctx, s)
+		}
 	case cancelled && s.job.Stop != nexus.StopCancel:
 		err = p.stopRunning(ctx, id, nexus.StopCancel, "cancelled")
 	case phase == nexus.Stopping:
-		err = p.stopping(ctx, s)
+		again, err = p.stopping(ctx, s)
 	default:
 		again, err = p.living(ctx, s)
 	}
@@ -71,32 +82,41 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 // living goes on with an attempt that nobody asked to stop.
 func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	switch {
-	case s.batch == nil && len(alive(s.pods)) > 0:
-		return 0, nil // its Job was deleted; the pods follow
-	case s.batch == nil && (len(s.stale) > 0 || s.haunted):
+	case s.batch == nil && len(s.alive()) > 0:
+		return s.untilKilled(p.Now()), nil // its Job was deleted; the pods follow
+	case s.batch == nil && (slices.ContainsFunc(s.stale, undeleted) || s.haunted):
 		return 0, nil // it begins when nothing of an earlier attempt is left
 	case s.batch == nil:
 		return 0, p.begin(ctx, s)
-	case ended(s.batch):
-		if len(alive(s.pods)) > 0 {
-			return 0, nil
+	case ended(s.batch), s.darkNode() != "":
+		if len(s.alive()) > 0 {
+			return s.untilKilled(p.Now()), nil
 		}
 		return 0, p.conclude(ctx, s)
 	case s.batch.DeletionTimestamp != nil:
-		return 0, nil
+		return s.untilKilled(p.Now()), nil
+	}
+	if why := s.takenAway(); why != "" {
+		return 0, p.stopRunning(ctx, string(s.object.UID), stopLost, why)
 	}
 	if s.job.Phase == nexus.Running {
-		return 0, nil
+		return s.untilKilled(p.Now()), nil
+	}
+	if done, err := p.settle(ctx, s); done || err != nil {
+		return 0, err
 	}
 	running := 0
 	for _, pod := range s.pods {
+		if pod.stuck != "" {
+			return p.stuck(ctx, s, pod)
+		}
 		if pod.running || pod.over {
 			running++
 		}
 		if pod.unschedulable == "" || pod.node != "" {
 			continue
 		}
-		if left := p.opts.Unschedulable - p.Now().Sub(pod.since); left > 0 {
+		if left := p.roomPatience(&s.job) - p.Now().Sub(pod.since); left > 0 {
 			return left, nil
 		}
 		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: "+pod.unschedulable)
@@ -112,11 +132,47 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 			if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
 				return "", errMoved
 			}
-			st.Phase, st.Reason, st.Message = string(nexus.Running), "Running", fmt.Sprintf("attempt %d runs on %s", r.job.Attempt, nodesOf(r.job.Placement.Seats))
+			st.Phase, st.StuckSince = string(nexus.Running), metav1.MicroTime{}
+			st.Reason, st.Message = "Running", fmt.Sprintf("attempt %d runs on %s", r.job.Attempt, nodesOf(r.job.Placement.Seats))
 			return "Running", nil
 		})
 	}
 	return 0, nil
+}
+
+// takenAway says why a pod of an attempt is being taken from it, by a drain or since its node is lost: then all of it has to
+// go, while there is time to save. What happens to the others once one has failed is its Job's doing.
+func (s *standing) takenAway() string {
+	if len(s.endings()) > 0 {
+		return ""
+	}
+	for _, p := range s.alive() {
+		if p.deleting && p.lost != "" {
+			return fmt.Sprintf("pod %s has to leave node %s: %s", p.name, p.node, p.lost)
+		}
+	}
+	return ""
+}
+
+// stuck tells that a container cannot be started, and gives the attempt up when that has lasted.
+func (p *Place) stuck(ctx context.Context, s standing, pod *pod) (time.Duration, error) {
+	id, st := string(s.object.UID), &s.object.Status
+	if st.StuckSince.IsZero() || st.Reason != pod.stuck {
+		return p.opts.Stuck, p.change(ctx, id, func(r record, st *v1alpha1.JobStatus) (string, error) {
+			if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
+				return "", errMoved
+			}
+			if st.StuckSince.IsZero() {
+				st.StuckSince = micro(p.Now())
+			}
+			st.Reason, st.Message = pod.stuck, pod.stuckWhy
+			return pod.stuck, nil
+		})
+	}
+	if left := p.opts.Stuck - p.Now().Sub(st.StuckSince.Time); left > 0 {
+		return left, nil
+	}
+	return 0, p.stopRunning(ctx, id, stopStuck, fmt.Sprintf("given up after %s: %s", p.opts.Stuck, pod.stuckWhy))
 }
 
 // maxCreation is how long the pods of an attempt may take to be there.
@@ -127,10 +183,14 @@ const maxCreation = 2 * time.Minute
 // ends the attempt. Where what is needed cannot be had now, the attempt goes back in line.
 func (p *Place) begin(ctx context.Context, s standing) error {
 	id, name := string(s.object.UID), attemptName(s.object.Name, s.job.Attempt)
-	there, err := p.clients.attempt(ctx, s.object.Namespace, name)
+	var there *batchv1.Job
+	if s.placed != s.job.Attempt || s.made >= s.job.Attempt { // who has only just recorded an attempt himself knows that it has no Job
+		var err error
+		if there, err = p.clients.attempt(ctx, s.object.Namespace, name); err != nil {
+			return fmt.Errorf("looking for Job %s: %w", name, err)
+		}
+	}
 	switch {
-	case err != nil:
-		return fmt.Errorf("looking for Job %s: %w", name, err)
 	case there != nil && there.Labels[LabelJob] == id:
 		p.view.makes(id, s.job.Attempt)
 		return nil // the watch brings it
@@ -149,10 +209,13 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 			return fmt.Errorf("creating Service %s: %w", service.Name, err)
 		}
 	}
+	if s.job.Spec.Code != "" && p.opts.LauncherImage == "" {
+		return p.refused(ctx, s, errNoLauncher)
+	}
 	p.view.makes(id, s.job.Attempt)
-	err = p.clients.createAttempt(ctx, attemptFor(s.object, s.job, p.opts))
-	switch {
-	case err == nil, apierrors.IsAlreadyExists(err):
+	err := p.clients.createAttempt(ctx, p.attemptOf(s))
+	switch { // one that exists is asked for the next time
+	case err == nil:
 		return nil
 	case apierrors.IsInvalid(err): // it will be so the next time too
 		return p.refused(ctx, s, err)
@@ -164,8 +227,12 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 	return fmt.Errorf("creating Job %s: %w", name, err)
 }
 
-// stopUnadmit takes an attempt back that the kube-scheduler found no room for.
-const stopUnadmit nexus.StopKind = "unadmit"
+// What only a cluster stops attempts for.
+const (
+	stopUnadmit nexus.StopKind = "unadmit" // the kube-scheduler found no room for it
+	stopLost    nexus.StopKind = "lost"    // a pod of it is taken away
+	stopStuck   nexus.StopKind = "stuck"   // a container of it cannot be started
+)
 
 // stopRunning asks a living attempt to stop.
 func (p *Place) stopRunning(ctx context.Context, id string, kind nexus.StopKind, why string) error {
@@ -173,38 +240,57 @@ func (p *Place) stopRunning(ctx context.Context, id string, kind nexus.StopKind,
 		if !r.job.Phase.Live() || r.job.Stop == nexus.StopCancel {
 			return "", errMoved
 		}
-		st.Phase, st.Stop, st.Reason, st.Message = string(nexus.Stopping), string(kind), "Stopping", why
+		st.Phase, st.Stop, st.StopBy, st.Reason, st.Message = string(nexus.Stopping), string(kind), p.stopBy(r), "Stopping", why
 		return "Stopping", nil
 	})
 }
 
 // stopping has an attempt ended, and concludes it when nothing of it lives.
-func (p *Place) stopping(ctx context.Context, s standing) error {
+func (p *Place) stopping(ctx context.Context, s standing) (time.Duration, error) {
 	if s.batch != nil && !ended(s.batch) {
-		if s.batch.DeletionTimestamp != nil {
-			return nil
+		if s.batch.DeletionTimestamp == nil {
+			if err := p.clients.deleteAttempt(ctx, s.batch); err != nil {
+				return 0, fmt.Errorf("stopping attempt %d of %s/%s: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
+			}
+			return 0, nil
 		}
-		if err := p.clients.deleteAttempt(ctx, s.batch); err != nil {
-			return fmt.Errorf("stopping attempt %d of %s/%s: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
+		if s.darkNode() == "" {
+			return s.untilKilled(p.Now()), p.heard(ctx, s)
 		}
-		return nil
 	}
-	if len(alive(s.pods)) > 0 {
-		return nil
+	if len(s.alive()) > 0 {
+		return s.untilKilled(p.Now()), p.heard(ctx, s)
 	}
 	if s.batch == nil { // it may have been created and not told yet
 		there, err := p.clients.attempt(ctx, s.object.Namespace, attemptName(s.object.Name, s.job.Attempt))
 		if err != nil {
-			return fmt.Errorf("looking for the Job of attempt %d: %w", s.job.Attempt, err)
+			return 0, fmt.Errorf("looking for the Job of attempt %d: %w", s.job.Attempt, err)
 		}
 		if there != nil && there.Labels[LabelJob] == string(s.object.UID) && !ended(there) {
 			if there.DeletionTimestamp != nil {
-				return nil
+				return 0, nil
 			}
-			return p.clients.deleteAttempt(ctx, there)
+			return 0, p.clients.deleteAttempt(ctx, there)
 		}
 	}
-	return p.conclude(ctx, s)
+	return 0, p.conclude(ctx, s)
+}
+
+// heard records that a stopping attempt acknowledged a checkpoint, as soon as one of its pods says so: what says so goes
+// with the pod.
+func (p *Place) heard(ctx context.Context, s standing) error {
+	ack := acknowledgement(s.endings())
+	if ack == nil || s.object.Status.Checkpoint != nil && s.object.Status.Checkpoint.Attempt == s.job.Attempt {
+		return nil
+	}
+	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
+		if r.job.Phase != nexus.Stopping || r.job.Attempt != s.job.Attempt {
+			return "", errMoved
+		}
+		acknowledge(st, r.job.Attempt, ack, p.Now())
+		st.Message = fmt.Sprintf("%s; step %d is saved in %s", st.Message, ack.Step, ack.Path)
+		return "Saved", nil
+	})
 }
 
 // cancelWaiting ends a job that has no attempt.
@@ -213,7 +299,7 @@ func (p *Place) cancelWaiting(ctx context.Context, id string) error {
 		if r.job.Phase != nexus.Pending {
 			return "", errMoved
 		}
-		st.Phase, st.Finished, st.NotBefore = string(nexus.Cancelled), micro(p.Now()), micro(time.Time{})
+		st.Phase, st.Finished, st.NotBefore, st.Reserved = string(nexus.Cancelled), micro(p.Now()), micro(time.Time{}), nil
 		st.Reason, st.Message = "Cancelled", "cancelled while it waited"
 		return "Cancelled", nil
 	})
@@ -227,20 +313,34 @@ func (p *Place) tellReason(ctx context.Context, s standing) error {
 		reason, message = "Invalid", refusal(s.wrong)
 	case s.held && s.hold.Code != "":
 		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()
+		if last := s.object.Status.Result; s.hold.Code == nexus.WaitBackoff && last != nil {
+			message += ": " + last.Message
+		}
 	default:
 		return nil
 	}
-	if st := &s.object.Status; st.Reason == reason && st.Phase != "" && (s.wrong == nil || st.Message == message) {
+	if st := &s.object.Status; st.Reason == reason && st.Phase != "" && (s.wrong == nil && !s.asked || st.Message == message) {
+		if s.asked {
+			p.view.toldHold(string(s.object.UID), s.hold, p.Now())
+		}
 		return nil
 	}
-	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
+	news := reason
+	if s.object.Status.Reason == reason {
+		news = "" // only its numbers are
+	}
+	err := p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
 		if r.job.Phase != nexus.Pending {
 			return "", errMoved
 		}
 		st.Phase, st.Reason, st.Message = string(nexus.Pending), reason, message
 		st.GPUs = gpusOf(&r.job.Spec)
-		return reason, nil
+		return news, nil
 	})
+	if err == nil {
+		p.view.toldHold(string(s.object.UID), s.hold, p.Now())
+	}
+	return err
 }
 
 // refusal says what is wrong with a spec, in one line.
@@ -263,10 +363,7 @@ func refusal(err error) string {
 	return text
 }
 
-// alive are the pods that may still hold something.
-func alive(pods []*pod) []*pod {
-	return slices.DeleteFunc(slices.Clone(pods), func(p *pod) bool { return p.over })
-}
+func undeleted(j *batchv1.Job) bool { return j.DeletionTimestamp == nil }
 
 // ended reports whether a Job has come to its end.
 func ended(j *batchv1.Job) bool { return succeeded(j) || failed(j) != nil }

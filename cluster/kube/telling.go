@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,18 +68,24 @@ func camel(code string) string {
 	return word
 }
 
-// tell posts an Event about a job. One that cannot be posted is logged: the job matters more.
+// tell posts an Event about a job, unless it has no name. One that cannot be posted is logged: the job matters more.
 func (p *Place) tell(o *v1alpha1.NexusJob, what string) {
+	if what == "" {
+		return
+	}
 	kind := corev1.EventTypeNormal
-	if o.Status.Phase == string(nexus.Failed) || what == "NodeLost" || what == "Invalid" {
+	if o.Status.Phase == string(nexus.Failed) || slices.Contains([]string{"NodeLost", "Invalid", reasonImage, reasonContainer}, what) {
 		kind = corev1.EventTypeWarning
+	}
+	about := corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob", Namespace: o.Namespace,
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}
+	if isForeign(o) {
+		about.APIVersion, about.Kind = o.APIVersion, o.Kind
 	}
 	now := metav1.NewTime(p.Now())
 	e := &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: fmt.Sprintf("%s.%x", o.Name, p.Now().UnixNano())},
-		InvolvedObject: corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob", Namespace: o.Namespace,
-			Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion},
-		Reason: what, Message: o.Status.Message, Type: kind, FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		ObjectMeta:     metav1.ObjectMeta{Namespace: o.Namespace, Name: fmt.Sprintf("%s.%x", o.Name, p.Now().UnixNano())},
+		InvolvedObject: about, Reason: what, Message: o.Status.Message, Type: kind, FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		Source: corev1.EventSource{Component: "nexus-controller"},
 	}
 	select {

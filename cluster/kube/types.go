@@ -3,9 +3,11 @@ package kube
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,18 +46,38 @@ type Options struct {
 	LauncherImage string
 	// Unschedulable is how long a pod may find no node before its attempt goes back in line. Default: 5 s.
 	Unschedulable time.Duration
+	// Lost is how long the node of a pod may be unreachable before the pod is given up and its job goes elsewhere. Default: 1 min.
+	Lost time.Duration
+	// Stuck is how long containers of a job may be impossible to start, for want of their image perhaps, before the job
+	// fails. Default: 10 min.
+	Stuck time.Duration
+	// Templates are nodes that an autoscaler may add, for queues with scale_up; see [ParseTemplate]. Nodes like those there
+	// are count too. Default: only those.
+	Templates []nexus.Node
+	// ScaleUpTimeout is how long a pod of a queue with scale_up may find no node. Default: 10 min.
+	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to
 	// 5 min. Default: 1 s.
 	Backoff time.Duration
+	// Alone says that no other controller runs, so no Lease is taken.
+	Alone bool
+	// LeaseDuration is how long others wait for a controller that is gone without a word. Default: 15 s.
+	LeaseDuration time.Duration
 	// Workers bounds how many writes are under way at a time. Default: 16.
 	Workers int
+	// Tally counts. Default: nobody does.
+	Tally Tally
 	// Log gets what an operator would act on. Default: nothing.
 	Log *slog.Logger
 }
 
 func (o Options) withDefaults() Options {
 	o.Unschedulable = cmp.Or(o.Unschedulable, 5*time.Second)
+	o.Lost = cmp.Or(o.Lost, time.Minute)
+	o.Stuck = cmp.Or(o.Stuck, 10*time.Minute)
+	o.ScaleUpTimeout = cmp.Or(o.ScaleUpTimeout, 10*time.Minute)
 	o.Backoff = cmp.Or(o.Backoff, time.Second)
+	o.LeaseDuration = cmp.Or(o.LeaseDuration, 15*time.Second)
 	o.Workers = cmp.Or(o.Workers, 16)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -92,6 +114,10 @@ func jobOf(o *v1alpha1.NexusJob) (nexus.Job, error) {
 	if j.Spec.Resources.CPU == 0 {
 		j.Spec.Resources.CPU = nexus.CPU(max(1, j.Spec.Workers) * 1000)
 	}
+	if j.Spec.Code != "" && o.Annotations[AnnotationCode] == "" {
+		return j, &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: "there is no code: nexus submit packs and uploads it, kubectl does not",
+			Hint: "submit the job file by nexus submit, or put the code into the image or on a volume"}
+	}
 	return j, unable(&j.Spec)
 }
 
@@ -109,8 +135,6 @@ func unable(s *nexus.Spec) error {
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on this cluster", Hint: "submit a job for each index"}
 	case len(s.After) > 0:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "after", Message: "waiting for other jobs does not work on this cluster", Hint: "submit it when they are over"}
-	case s.Code != "":
-		return &nexus.Error{Code: nexus.CodeUnfit, Field: "code", Message: "code cannot be uploaded to this cluster", Hint: "put it into the image or on a volume"}
 	}
 	for name, v := range s.Env {
 		if v.From != "" && !isSecret(v.From) {
@@ -147,6 +171,14 @@ func seatsFor(seats []nexus.Seat) []v1alpha1.Seat {
 	return list
 }
 
+// reservationFor is a reservation as the status keeps it; nil where nothing is kept.
+func reservationFor(r nexus.Reservation) *v1alpha1.Reservation {
+	if len(r.Seats) == 0 {
+		return nil
+	}
+	return &v1alpha1.Reservation{Since: micro(r.Since), Seats: seatsFor(r.Seats), Resize: r.Resize}
+}
+
 // queueOf reads a queue.
 func queueOf(o *v1alpha1.NexusQueue) (nexus.Queue, error) {
 	document, err := o.Document()
@@ -168,6 +200,7 @@ type pod struct {
 	node            string // empty: not bound
 	over            bool   // it has ended, or will never begin
 	deleting        bool
+	killBy          time.Time // of one that is deleted: when its node kills what is left of it
 	running         bool
 	unschedulable   string    // what the kube-scheduler says
 	since           time.Time // of unschedulable
@@ -175,7 +208,9 @@ type pod struct {
 	memory          nexus.MiB
 	gpus            int
 	end             *ending // of its main container; nil: none
-	lost            string  // it ended through no fault of its own: why
+	lost            string  // it ended through no fault of its own, or is about to: why
+	stuck           string  // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
+	stuckWhy        string  // the same in a sentence
 }
 
 // ending is how the container of a rank's agent ended.
@@ -201,6 +236,9 @@ func podOf(o *corev1.Pod) *pod {
 		over:    o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed,
 		running: o.Status.Phase == corev1.PodRunning,
 	}
+	if p.deleting {
+		p.killBy = o.DeletionTimestamp.Time
+	}
 	p.attempt, _ = strconv.Atoi(o.Labels[LabelAttempt])
 	p.cpu, p.memory, p.gpus = demand(&o.Spec)
 	if p.job == "" {
@@ -214,6 +252,7 @@ func podOf(o *corev1.Pod) *pod {
 			p.lost = cmp.Or(c.Message, c.Reason, "its pod was taken away")
 		}
 	}
+	p.stuck, p.stuckWhy = stuck(o)
 	for _, c := range o.Status.ContainerStatuses {
 		if t := c.State.Terminated; c.Name == containerMain && t != nil {
 			index, _ := strconv.Atoi(o.Annotations["batch.kubernetes.io/job-completion-index"])
@@ -227,6 +266,33 @@ func podOf(o *corev1.Pod) *pod {
 		p.lost = cmp.Or(o.Status.Message, o.Status.Reason, "its pod failed without a word")
 	}
 	return p
+}
+
+// Words for what keeps containers from starting.
+const (
+	reasonImage     = "ImagePull"
+	reasonContainer = "ContainerCreation"
+)
+
+// stuck says what keeps the first container that does not start from it, where that is not just a matter of time. The words
+// of the kubelet alternate (ErrImagePull, ImagePullBackOff); ours do not.
+func stuck(o *corev1.Pod) (word, why string) {
+	for _, c := range slices.Concat(o.Status.InitContainerStatuses, o.Status.ContainerStatuses) {
+		w := c.State.Waiting
+		if w == nil {
+			continue
+		}
+		switch w.Reason {
+		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+			word = reasonImage
+		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff":
+			word = reasonContainer
+		default:
+			continue
+		}
+		return word, strings.TrimSuffix(fmt.Sprintf("container %s of pod %s on node %s: %s: %s", c.Name, o.Name, o.Spec.NodeName, w.Reason, w.Message), ": ")
+	}
+	return "", ""
 }
 
 // deletedBefore reports whether a pod was deleted before its container ended. The timestamp is when it will be gone.

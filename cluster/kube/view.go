@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,7 +50,11 @@ type record struct {
 	wrong  error // why the planner does not hear of it
 	hold   nexus.Reason
 	held   bool // hold was told by the planner
-	made   int  // the attempt whose Job we have created or seen: if there is none, it was deleted
+	// stale says that the numbers of hold are not those that were written, asked that they are to be written now.
+	stale, asked bool
+	written      time.Time // when they were
+	placed       int       // the attempt that we are recording, or have recorded, and done nothing about
+	made         int       // the attempt whose Job we have created or seen: if there is none, it was deleted
 }
 
 func newView() *view {
@@ -206,9 +211,11 @@ func (v *view) moved(p *pod) {
 	}
 }
 
-func (v *view) setNode(name string, n *nexus.Node) {
+// setNode takes in a node, nil if it is gone, and gives the state that it was in before.
+func (v *view) setNode(name string, n *nexus.Node) (before nexus.NodeState) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	before = v.nodes[name].State
 	if n == nil {
 		delete(v.nodes, name)
 	} else {
@@ -216,6 +223,7 @@ func (v *view) setNode(name string, n *nexus.Node) {
 	}
 	v.dirtyNodes[name] = true
 	v.ring()
+	return before
 }
 
 func (v *view) setQueue(name string, q *nexus.Queue) {
@@ -258,6 +266,7 @@ func (v *view) hold(holds []nexus.Hold) (changed []string) {
 		if !r.held || r.hold.Code != h.Reason.Code || r.hold.Resource != h.Reason.Resource {
 			changed = append(changed, h.Job)
 		}
+		r.stale = r.stale || r.hold != h.Reason
 		r.hold, r.held = h.Reason, true
 	}
 	return changed
@@ -290,17 +299,30 @@ type standing struct {
 	// not: somebody wrote over the record.
 	stale   []*batchv1.Job
 	haunted bool
+	// lost are those of the pods that are given up (lost.go).
+	lost map[*pod]bool
 }
 
-// look gives how a job stands; false where it is gone.
-func (v *view) look(id string) (standing, bool) {
+// endings are how the containers of an attempt ended, as far as they have.
+func (s *standing) endings() []*ending {
+	list := slices.Clone(s.left)
+	for _, p := range s.pods {
+		if p.end != nil {
+			list = append(list, p.end)
+		}
+	}
+	return list
+}
+
+// look gives how a job stands at a time; false where it is gone.
+func (v *view) look(id string, at time.Time) (standing, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	r := v.jobs[id]
 	if r == nil {
 		return standing{}, false
 	}
-	s := standing{record: *r, batch: v.batch[id][r.job.Attempt]}
+	s := standing{record: *r, batch: v.batch[id][r.job.Attempt], lost: map[*pod]bool{}}
 	for _, number := range slices.Sorted(maps.Keys(v.batch[id])) {
 		if j := v.batch[id][number]; !ended(j) && (number != r.job.Attempt || !r.job.Phase.Live()) {
 			s.stale = append(s.stale, j)
@@ -308,12 +330,13 @@ func (v *view) look(id string) (standing, bool) {
 	}
 	for number := 1; number < r.job.Attempt; number++ {
 		for _, p := range v.members[attempt{id, number}] {
-			s.haunted = s.haunted || !p.over
+			s.haunted = s.haunted || !p.over && !v.givenUp(p, at)
 		}
 	}
 	a := attempt{id, r.job.Attempt}
 	for _, key := range slices.Sorted(maps.Keys(v.members[a])) {
-		s.pods = append(s.pods, v.members[a][key])
+		p := v.members[a][key]
+		s.pods, s.lost[p] = append(s.pods, p), v.givenUp(p, at)
 	}
 	s.left = v.left[id][r.job.Attempt]
 	return s, true
@@ -324,7 +347,16 @@ func (v *view) makes(id string, number int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r := v.jobs[id]; r != nil {
-		r.made = max(r.made, number)
+		r.made, r.placed = max(r.made, number), 0
+	}
+}
+
+// placing says that we are recording an attempt.
+func (v *view) placing(id string, number int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r := v.jobs[id]; r != nil {
+		r.placed = number
 	}
 }
 

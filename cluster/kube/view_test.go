@@ -2,6 +2,7 @@ package kube
 
 import (
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -79,7 +80,7 @@ func TestNewsThatIsOldIsNoNews(t *testing.T) {
 	if d := told(v); !d.Empty() {
 		t.Fatalf("an older version is told: %+v", d)
 	}
-	if s, _ := v.look("a"); s.job.Phase != nexus.Starting {
+	if s, _ := v.look("a", time.Time{}); s.job.Phase != nexus.Starting {
 		t.Errorf("it is %s", s.job.Phase)
 	}
 }
@@ -93,7 +94,7 @@ func TestWhatCannotBeHadIsNotPlanned(t *testing.T) {
 	if d := told(v); len(d.Jobs) != 0 {
 		t.Errorf("the planner is told %+v", d.Jobs)
 	}
-	s, _ := v.look("a")
+	s, _ := v.look("a", time.Time{})
 	if want := "spec.resources.gpu_memory: this cluster cannot share GPUs; ask for a whole one: resources: {gpus: 1}"; s.wrong == nil || refusal(s.wrong) != want {
 		t.Errorf("it is told %q", refusal(s.wrong))
 	}

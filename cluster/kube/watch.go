@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"slices"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,18 +16,19 @@ import (
 // watch has everything told to the view: once what there is, then what changes.
 func (p *Place) watch() {
 	c := p.clients
+	queues := p.follow(c.nexus, resourceQueues, "", "", &v1alpha1.NexusQueue{}, p.queueTold, p.queueGone)
 	synced := []cache.InformerSynced{
-		p.follow(c.nexus, resourceQueues, "", "", &v1alpha1.NexusQueue{}, p.queueTold, p.queueGone),
+		// Who may not read queues serves the jobs of the default one.
+		func() bool { return queues() || p.missing.has(v1alpha1.Group, resourceQueues, "list") },
 		p.follow(c.core, resourceNodes, "", p.opts.Nodes, &corev1.Node{}, p.nodeTold, p.nodeGone),
 		p.follow(c.nexus, resourceJobs, p.opts.Namespace, "", &v1alpha1.NexusJob{}, p.jobTold, p.jobGone),
 		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelJob, &batchv1.Job{}, p.batchTold, p.batchGone),
+		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelQueue+",!"+LabelJob, &batchv1.Job{}, p.foreignTold, p.foreignGone),
 		// Of all namespaces: whoever has a pod on a node takes of it.
 		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", &corev1.Pod{}, p.podTold, p.podGone),
 	}
 	p.working.Go(func() {
-		if cache.WaitForCacheSync(p.ctx.Done(), synced...) {
-			close(p.ready)
-		}
+		p.lead(func() bool { return cache.WaitForCacheSync(p.ctx.Done(), synced...) })
 	})
 }
 
@@ -58,14 +61,57 @@ func strip(o any) (any, error) {
 	if object, ok := o.(metav1.Object); ok {
 		object.SetManagedFields(nil)
 	}
-	if pod, ok := o.(*corev1.Pod); ok {
-		pod.Spec.Volumes = nil
-		for i := range pod.Spec.Containers {
-			c := &pod.Spec.Containers[i]
-			*c = corev1.Container{Name: c.Name, Resources: c.Resources}
-		}
+	switch o := o.(type) {
+	case *corev1.Pod:
+		stripPod(o)
+	case *batchv1.Job:
+		o.OwnerReferences, o.Annotations, o.Finalizers = nil, nil, nil
+		o.Spec = batchv1.JobSpec{}
+		o.Status = batchv1.JobStatus{Conditions: o.Status.Conditions}
+	case *corev1.Node:
+		o.Annotations = nil
+		o.Status = corev1.NodeStatus{Allocatable: o.Status.Allocatable, Conditions: o.Status.Conditions}
+	case *v1alpha1.NexusJob:
+		delete(o.Annotations, corev1.LastAppliedConfigAnnotation) // no write of a status touches it
 	}
 	return o, nil
+}
+
+// stripPod leaves what [podOf] reads.
+func stripPod(o *corev1.Pod) {
+	index, indexed := o.Annotations[batchv1.JobCompletionIndexAnnotation]
+	o.OwnerReferences, o.Finalizers, o.Annotations = nil, nil, nil
+	if indexed {
+		o.Annotations = map[string]string{batchv1.JobCompletionIndexAnnotation: index}
+	}
+	labels := map[string]string{}
+	for _, key := range []string{LabelJob, LabelAttempt} {
+		if value, ok := o.Labels[key]; ok {
+			labels[key] = value
+		}
+	}
+	o.Labels = labels
+	bare := func(list []corev1.Container) []corev1.Container {
+		for i := range list {
+			c := &list[i]
+			*c = corev1.Container{Name: c.Name, Resources: c.Resources, RestartPolicy: c.RestartPolicy}
+		}
+		return list
+	}
+	o.Spec = corev1.PodSpec{NodeName: o.Spec.NodeName, Overhead: o.Spec.Overhead, InitContainers: bare(o.Spec.InitContainers), Containers: bare(o.Spec.Containers)}
+	states := func(list []corev1.ContainerStatus) []corev1.ContainerStatus {
+		for i := range list {
+			list[i] = corev1.ContainerStatus{Name: list[i].Name, State: list[i].State}
+		}
+		return list
+	}
+	o.Status = corev1.PodStatus{
+		Phase: o.Status.Phase, Reason: o.Status.Reason, Message: o.Status.Message,
+		InitContainerStatuses: states(o.Status.InitContainerStatuses), ContainerStatuses: states(o.Status.ContainerStatuses),
+		Conditions: slices.DeleteFunc(o.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type != corev1.PodScheduled && c.Type != corev1.DisruptionTarget
+		}),
+	}
 }
 
 func (p *Place) jobTold(o any) {
@@ -108,10 +154,21 @@ func (p *Place) podGone(o metav1.Object) {
 
 func (p *Place) nodeTold(o any) {
 	n := nodeOf(o.(*corev1.Node))
-	p.view.setNode(n.Name, &n)
+	other := p.view.sizedAnew(&n)
+	if p.view.setNode(n.Name, &n) != n.State {
+		for _, id := range p.view.onNode(n.Name) {
+			p.queue.Add(id)
+		}
+	}
+	if other {
+		p.recut()
+	}
 }
 
-func (p *Place) nodeGone(o metav1.Object) { p.view.setNode(o.GetName(), nil) }
+func (p *Place) nodeGone(o metav1.Object) {
+	p.view.setNode(o.GetName(), nil)
+	p.recut()
+}
 
 func (p *Place) queueTold(o any) {
 	object := o.(*v1alpha1.NexusQueue)

@@ -45,6 +45,7 @@ func (p *Place) Logs(ctx context.Context, ref string, q api.LogQuery, w io.Write
 			Hint: "leave the attempt out for the last one"}
 	}
 	f := &follower{query: q, out: w, files: map[string]*logFile{}}
+	defer f.close()
 	for {
 		if r, err = p.recordOf(ctx, id); err != nil {
 			return err
@@ -84,9 +85,18 @@ type follower struct {
 // logFile is how far one file was read.
 type logFile struct {
 	prefix string
-	is     os.FileInfo
+	file   openFile // held open, so that no later file can be taken for it
 	offset int64
 	part   []byte // a line without its end
+	over   bool   // it was read to its end for good
+}
+
+// begin goes over to a file.
+func (at *logFile) begin(file openFile, offset int64) {
+	if at.file.File != nil {
+		at.file.Close()
+	}
+	at.file, at.offset = file, offset
 }
 
 // read writes what is new. Final says that the files do not grow any more: a last line without its end is written too.
@@ -96,7 +106,8 @@ func (f *follower) read(dir attempt.Dir, n int, final bool) error {
 		return err
 	}
 	for _, path := range paths {
-		if err := f.readFile(path, final); err != nil {
+		over := final || filepath.Dir(path) != filepath.Dir(paths[len(paths)-1]) // of an earlier round nothing comes any more
+		if err := f.readFile(path, over); err != nil {
 			return err
 		}
 	}
@@ -125,7 +136,9 @@ func (f *follower) paths(dir attempt.Dir) ([]string, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		for _, rank := range numbers(files, ".log") {
+		ranks := append(numbers(files, ".log"), numbers(files, ".log"+aside)...) // the one being moved may be missing for an instant
+		slices.Sort(ranks)
+		for _, rank := range slices.Compact(ranks) {
 			if f.query.Rank < 0 || rank == f.query.Rank {
 				paths = append(paths, dir.WorkerLog(round, rank))
 			}
@@ -148,72 +161,77 @@ func numbers(entries []fs.DirEntry, ending string) []int {
 	return list
 }
 
-// readFile writes what is new in one file. A full file is moved aside and begun anew: what of the old one was not
-// read yet comes first.
-func (f *follower) readFile(path string, final bool) error {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// readFile writes what is new in one log.
+func (f *follower) readFile(path string, final bool) (err error) {
+	at, begin := f.files[path], int64(0)
+	if at != nil && at.over {
 		return nil
 	}
+	files, err := openLog(path)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	prefix := ""
-	if f.query.Rank < 0 && !f.query.Setup {
-		prefix = "[" + strings.TrimSuffix(filepath.Base(path), ".log") + "] "
-	}
-	at := f.files[path]
 	switch {
-	case at == nil:
-		at = &logFile{prefix: prefix}
+	case at != nil:
+		files, err = f.goOn(files, at)
+	case len(files) == 0:
+		return nil
+	default:
+		at = &logFile{}
+		if f.query.Rank < 0 && !f.query.Setup {
+			at.prefix = "[" + strings.TrimSuffix(filepath.Base(path), ".log") + "] "
+		}
 		f.files[path] = at
 		if f.query.Tail > 0 && !f.first {
-			at.offset, err = tailOffset(file, f.query.Tail)
-		} else {
-			err = f.readAside(path, at)
+			files, begin, err = lastLines(files, f.query.Tail)
 		}
-	case !os.SameFile(at.is, info):
-		err = f.readAside(path, at)
-	case info.Size() < at.offset:
-		at.offset, at.part = 0, nil
 	}
-	if err != nil {
-		return err
+	for i, file := range files {
+		if err != nil {
+			closeAll(files[i:])
+			return err
+		}
+		at.begin(file, begin)
+		begin = 0
+		err = f.copy(at)
 	}
-	at.is = info
-	if err := f.copy(file, at); err != nil {
-		return err
+	if err == nil && final {
+		err = f.flush(at)
+		at.file.Close()
+		at.over = true
 	}
-	if final {
-		return f.flush(at)
-	}
-	return nil
-}
-
-// readAside writes what is left of the file that was moved aside, and begins the new one.
-func (f *follower) readAside(path string, at *logFile) error {
-	old, err := os.Open(path + ".1")
-	if err == nil {
-		defer old.Close()
-		err = f.copy(old, at)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	at.offset = 0
 	return err
 }
 
+// goOn writes what is left of the file that was being read, and returns those that came after it. Where that one is gone from
+// among them, others may have come and gone, too.
+func (f *follower) goOn(files []openFile, at *logFile) ([]openFile, error) {
+	i := slices.IndexFunc(files, func(file openFile) bool { return os.SameFile(at.file.info, file.info) })
+	if i >= 0 && files[i].info.Size() < at.offset { // it was begun anew in place
+		at.offset, at.part = 0, nil
+	}
+	closeAll(files[:i+1])
+	files = files[i+1:]
+	err := f.copy(at)
+	if err == nil && i < 0 {
+		at.part = nil
+		_, err = fmt.Fprintf(f.out, "%s[nexus] output may be missing here: it was written faster than it was read\n", at.prefix)
+	}
+	return files, err
+}
+
+// close lets go of the files.
+func (f *follower) close() {
+	for _, at := range f.files {
+		at.file.Close()
+	}
+}
+
 // copy writes the complete lines from where the file was read to.
-func (f *follower) copy(file *os.File, at *logFile) error {
+func (f *follower) copy(at *logFile) error {
 	chunk := make([]byte, 64<<10)
 	for {
-		n, err := file.ReadAt(chunk, at.offset)
+		n, err := at.file.ReadAt(chunk, at.offset)
 		at.offset += int64(n)
 		at.part = append(at.part, chunk[:n]...)
 		for {
@@ -247,29 +265,3 @@ func (f *follower) flush(at *logFile) error {
 
 // maxLine is where a line without an end is cut.
 const maxLine = 1 << 20
-
-// tailOffset finds where the last lines of a file begin.
-func tailOffset(file *os.File, lines int) (int64, error) {
-	end, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return 0, err
-	}
-	chunk := make([]byte, 64<<10)
-	seen := 0
-	for at := end; at > 0; {
-		size := min(at, int64(len(chunk)))
-		at -= size
-		if _, err := file.ReadAt(chunk[:size], at); err != nil && !errors.Is(err, io.EOF) {
-			return 0, err
-		}
-		for i := size - 1; i >= 0; i-- {
-			if chunk[i] != '\n' || at+i == end-1 {
-				continue
-			}
-			if seen++; seen == lines {
-				return at + i + 1, nil
-			}
-		}
-	}
-	return 0, nil
-}

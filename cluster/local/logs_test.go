@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"ainexus.io/api"
 	"ainexus.io/attempt"
 	"ainexus.io/nexus"
+	"ainexus.io/proc"
 )
 
 // The log files of an attempt, as an agent leaves them, read in every way there is.
@@ -41,6 +43,8 @@ func TestReadingLogs(t *testing.T) {
 		{"one rank", func(q *api.LogQuery) { q.Rank = 0 }, "a0 a1 a2 a3 c1"},
 		{"one round", func(q *api.LogQuery) { q.Round = 1 }, "[0] c1"},
 		{"the last lines", func(q *api.LogQuery) { q.Tail, q.Round = 2, 0 }, "[0] a2 [0] a3 [1] b1 [1] b2 [10] k"},
+		{"the last lines, over a file that was moved aside", func(q *api.LogQuery) { q.Tail, q.Rank, q.Round = 4, 0, 0 }, "a0 a1 a2 a3"},
+		{"more lines than there are", func(q *api.LogQuery) { q.Tail, q.Rank, q.Round = 40, 0, 0 }, "a0 a1 a2 a3"},
 		{"setup", func(q *api.LogQuery) { q.Setup = true }, "made"},
 		{"a rank that is not there", func(q *api.LogQuery) { q.Rank = 7 }, ""},
 		{"following what is over", func(q *api.LogQuery) { q.Rank, q.Follow = 1, true }, "b1 b2"},
@@ -104,6 +108,71 @@ func TestFollowingLogs(t *testing.T) {
 	read(true, "")
 }
 
+// A log of many files is one log to who reads it, at whatever moment it is moved on.
+func TestRotatedLogs(t *testing.T) {
+	t.Parallel()
+	dir := attempt.At(t.TempDir(), "j", 1)
+	path := dir.WorkerLog(0, 0)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log, err := proc.OpenLog(path, proc.LogOptions{Size: 100, Files: 4, Trouble: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	reader := func(tail int) (*follower, *strings.Builder) {
+		var out strings.Builder
+		return &follower{query: api.LogQuery{Rank: 0, Round: -1, Tail: tail}, out: &out, files: map[string]*logFile{}}, &out
+	}
+	lines := func(from, to int) string {
+		var text strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&text, "line %04d\n", i)
+		}
+		return text.String()
+	}
+	read := func(f *follower) {
+		t.Helper()
+		if err := f.read(dir, 1, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Who follows has every line once, however the pieces fall into files and reads. (The seed is part of the test.)
+	random := rand.New(rand.NewPCG(1, 2))
+	text, written := lines(0, 2000), 0
+	f, out := reader(0)
+	for written < len(text) {
+		for range 1 + random.IntN(3) { // at most 3 files are begun, of 4
+			n := min(1+random.IntN(70), len(text)-written)
+			log.Write([]byte(text[written : written+n]))
+			written += n
+		}
+		read(f)
+	}
+	if out.String() != text {
+		t.Errorf("%d bytes were read of %d", out.Len(), len(text))
+	}
+	// Who comes late has what is kept, and the last lines over all files.
+	for _, tail := range []int{1, 5, 12, 25} {
+		f, out := reader(tail)
+		read(f)
+		if want := lines(2000-tail, 2000); out.String() != want {
+			t.Errorf("the last %d lines: %q", tail, out.String())
+		}
+	}
+	// Who is too slow is told.
+	for range 100 {
+		log.Write([]byte("another line\n"))
+	}
+	out.Reset()
+	read(f)
+	// A write never falls into two files, so the oldest one begins with a line.
+	if !strings.Contains(out.String(), "another line\n[nexus] output may be missing here: it was written faster than it was read\nanother line\n") {
+		t.Errorf("%q", out.String())
+	}
+}
+
 func TestTails(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
@@ -120,7 +189,7 @@ func TestTails(t *testing.T) {
 	}
 	defer file.Close()
 	for lines, want := range map[int]string{1: "49999\n", 2: "49998\n49999\n", 60_000: text.String(), 40_000: text.String()[strings.Index(text.String(), "\n10000\n")+1:]} {
-		at, err := tailOffset(file, lines)
+		at, _, err := tailOffset(file, lines, true)
 		if err != nil || text.String()[at:] != want {
 			t.Errorf("the last %d lines begin at %d, %v", lines, at, err)
 		}

@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func (m *Meeting) judge() {
 		first := root(l.failures)
 		d := Decide(state, Ending{Cause: first.report.Cause, Lasted: m.now - l.began}, m.set.Restart, m.set.Backoff)
 		o := Outcome{Report: first.report, Node: first.node}
-		o.Message = on(first)
+		o.Message, o.Fault = on(first), withLater(first, l.failures)
 		if !d.Again {
 			if d.Because != "" {
 				o.Message += "; " + d.Because
@@ -76,19 +77,30 @@ func on(b blame) string {
 	return fmt.Sprintf("rank %s on node %s %s", rank, b.node, rest)
 }
 
-// root picks the failure that came first; who was killed by a signal or left a report comes before one who just
-// left, because that one may have followed.
+// root picks the failure that came first among those for which most speaks.
 func root(failures []blame) blame {
-	slices.SortStableFunc(failures, func(a, b blame) int { return int(min(1, max(-1, a.at-b.at))) })
-	if first := failures[0]; first.report.Killed || first.report.Said {
-		return first
+	return slices.MinFunc(failures, func(a, b blame) int {
+		if a.report.Proof != b.report.Proof {
+			return int(b.report.Proof - a.report.Proof)
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+}
+
+// withLater is the fault of the first failure, with those on other nodes counted.
+func withLater(first blame, failures []blame) *nexus.Fault {
+	if first.report.Fault == nil {
+		return nil
 	}
-	for _, b := range failures[1:] {
-		if b.report.Said {
-			return b
+	fault, all := *first.report.Fault, 0
+	for _, b := range failures {
+		all++
+		if b.report.Fault != nil {
+			all += b.report.Fault.Later
 		}
 	}
-	return failures[0]
+	fault.Later = all - 1
+	return &fault
 }
 
 func (m *Meeting) isOver(o Outcome) {

@@ -1,12 +1,6 @@
 package elastic
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-	"strings"
-	"time"
-)
+import "time"
 
 // lead is what the leader keeps.
 type lead struct {
@@ -40,14 +34,6 @@ type lead struct {
 	flaps    map[string]int // losses by node
 	told     string         // what was said last on waiting
 	refused  map[string]bool
-}
-
-// member is an agent that follows us, or we ourselves.
-type member struct {
-	agent   Agent
-	order   int
-	running int
-	leaving bool
 }
 
 // blame is a failure on a node and when it was, by our clock.
@@ -85,17 +71,6 @@ func (m *Meeting) takeLead(term Term, votes map[string]bool, pending *Record, nu
 	}
 	m.began = m.now
 	m.toAll(m.status())
-}
-
-func (l *lead) member(a Agent, running int) *member {
-	x := l.members[a.ID]
-	if x == nil {
-		l.came++
-		x = &member{order: l.came}
-		l.members[a.ID] = x
-	}
-	x.agent, x.running = a, running
-	return x
 }
 
 // stepDown ends a lead that has no majority behind it, or another one ahead.
@@ -147,78 +122,6 @@ func (m *Meeting) gotAsLeader(from string, msg Message) {
 	}
 }
 
-// joined counts on an agent, and tells it what it does not know yet.
-func (m *Meeting) joined(from string, msg Message) {
-	l := m.lead
-	if msg.Agent == nil || msg.Agent.ID != from {
-		return
-	}
-	if other := l.claimant(*msg.Agent); other != nil {
-		if l.refused[from] {
-			return
-		}
-		l.refused[from] = true
-		m.send(from, Message{Kind: Refuse, Text: fmt.Sprintf("two nodes claim node rank %d: %s and %s", msg.Agent.Want-1, other.Node, msg.Agent.Node)})
-		m.do(Say{Text: fmt.Sprintf("node %s was sent away: it claims node rank %d, as node %s does", msg.Agent.Node, msg.Agent.Want-1, other.Node)})
-		return
-	}
-	if m.over != nil {
-		m.send(from, Message{Kind: Over, Outcome: m.over, Number: m.number()})
-		return
-	}
-	known := l.members[from] != nil
-	x := l.member(*msg.Agent, msg.Running)
-	x.leaving = msg.Leaving
-	m.heed(msg)
-	if m.role != Leading {
-		return
-	}
-	if l.term.Less(msg.Term) {
-		m.promised = higher(m.promised, msg.Term)
-		m.raise()
-	} else {
-		l.votes[from] = true
-	}
-	if !known && m.base != nil {
-		m.do(Say{Text: fmt.Sprintf("node %s is here", x.agent.Node)})
-	}
-	if m.base.Rank(from) >= 0 && msg.Running == m.number() && l.stop > StopNone {
-		m.send(from, Message{Kind: Halt, Number: m.number(), Stop: l.stop, Text: l.why})
-	}
-	if m.base.Rank(from) >= 0 && msg.Number == m.number() && msg.Running < 0 && msg.Report != nil && !l.judged {
-		l.took(m, from, msg.Number, msg.Report)
-	}
-	if l.offer != nil && l.offer.Rank(from) >= 0 && !l.accepted[from] {
-		m.send(from, m.offering())
-	}
-}
-
-// claimant is the other agent that wants the same rank.
-func (l *lead) claimant(a Agent) *Agent {
-	for _, x := range l.members {
-		if a.Want > 0 && x.agent.Want == a.Want && x.agent.ID != a.ID {
-			return &x.agent
-		}
-	}
-	return nil
-}
-
-// took notes how the round ended on a node.
-func (l *lead) took(m *Meeting, from string, number int, r *Report) {
-	x := l.members[from]
-	if x == nil || number != m.number() || r == nil {
-		return
-	}
-	counted := x.running < 0 && slices.ContainsFunc(l.failures, func(b blame) bool { return b.node == x.agent.Node && b.report.Rank == r.Rank })
-	x.running = -1
-	if r.Cause != "" && !counted && !l.judged {
-		l.failures = append(l.failures, blame{node: x.agent.Node, report: *r, at: m.now - r.Age})
-	}
-	if !r.OK && l.why == "" {
-		m.halt(StopFail, "a worker failed on node "+x.agent.Node)
-	}
-}
-
 // halt ends the round everywhere.
 func (m *Meeting) halt(how Stop, why string) {
 	l := m.lead
@@ -235,45 +138,6 @@ func (m *Meeting) halt(how Stop, why string) {
 		}
 	}
 	m.end(how, why)
-}
-
-// ids are the members', in the order in which they came.
-func (l *lead) ids() []string {
-	ids := make([]string, 0, len(l.members))
-	for id := range l.members {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(l.members[a].order, l.members[b].order) })
-	return ids
-}
-
-func (m *Meeting) lostMember(id string, how How) {
-	l := m.lead
-	x := l.members[id]
-	if x == nil {
-		return
-	}
-	delete(l.members, id)
-	delete(l.votes, id)
-	if l.offer.Rank(id) >= 0 {
-		l.offer = nil
-	}
-	if m.over != nil {
-		return
-	}
-	if how != Goodbye {
-		l.flaps[x.agent.Node]++
-	}
-	if m.base.Rank(id) < 0 {
-		m.do(Say{Text: fmt.Sprintf("node %s %s before it took part", x.agent.Node, lostHow(how))})
-		return
-	}
-	text := fmt.Sprintf("node %s %s", x.agent.Node, lostHow(how))
-	m.do(Say{Text: text})
-	if !l.judged {
-		l.lost = append(l.lost, x.agent.Node)
-		m.halt(StopFail, text)
-	}
 }
 
 // majority reports whether the last round's agents are behind us.
@@ -329,53 +193,4 @@ func (m *Meeting) allEnded() bool {
 		}
 	}
 	return true
-}
-
-// resize ends a healthy round for those who want to come or go.
-func (m *Meeting) resize() {
-	l := m.lead
-	if l.stop >= StopSave {
-		return
-	}
-	var newcomers, leavers []string
-	patience := time.Duration(0)
-	for _, id := range l.ids() {
-		x := l.members[id]
-		switch inside := m.base.Rank(id) >= 0; {
-		case inside && x.leaving, id == m.self.ID && m.leaving:
-			leavers = append(leavers, x.agent.Node)
-		case !inside && !x.leaving:
-			newcomers = append(newcomers, x.agent.Node)
-			if flaps := l.flaps[x.agent.Node]; flaps > 0 { // a node that dies again and again costs the others a round each time
-				patience = max(patience, min(5*time.Minute, time.Second<<min(flaps, 16)))
-			}
-		}
-	}
-	m.sendAway()
-	room := m.set.Max - len(m.base.Agents)
-	if len(newcomers) < room {
-		patience = max(patience, m.set.LastCall) // more may come
-	}
-	switch {
-	case len(leavers) > 0:
-		m.halt(StopSave, "node "+strings.Join(leavers, ", ")+" leaves")
-	case len(newcomers) == 0 || room <= 0:
-		l.resizeAt = 0
-	case l.resizeAt == 0:
-		l.resizeAt = m.now + patience
-	case m.now >= l.resizeAt:
-		l.resizeAt = 0
-		m.halt(StopSave, "node "+strings.Join(newcomers[:min(room, len(newcomers))], ", ")+" joins")
-	}
-}
-
-// sendAway lets those go who want to and run nothing.
-func (m *Meeting) sendAway() {
-	for _, id := range m.lead.ids() {
-		if x := m.lead.members[id]; x.leaving && x.running < 0 && id != m.self.ID {
-			m.send(id, Message{Kind: Bye, Leaving: true, Number: m.number(), Running: -1})
-			m.lead.left[id] = true
-			delete(m.lead.members, id)
-		}
-	}
 }

@@ -82,10 +82,20 @@ type Report struct {
 	Message string        `json:"message,omitempty"`
 	Tail    []string      `json:"tail,omitempty"`
 	OutOf   nexus.OutOf   `json:"out_of,omitempty"`
-	Killed  bool          `json:"killed,omitempty"` // a signal ended the worker to blame
-	Said    bool          `json:"said,omitempty"`   // the worker left a report
-	Age     time.Duration `json:"age,omitempty"`    // how long before the report was sent the worker ended
+	Proof   Evidence      `json:"proof,omitempty"` // that the worker is the root cause
+	Fault   *nexus.Fault  `json:"fault,omitempty"` // what else is known of it
+	Age     time.Duration `json:"age,omitempty"`   // how long before the report was sent the worker failed
 }
+
+// Evidence is how much speaks for a worker's failure being nobody else's consequence.
+type Evidence int
+
+// The kinds of evidence, from weak to strong.
+const (
+	Followed Evidence = iota // it says that another worker was gone
+	Unsaid                   // it just ended, or by a signal that others send
+	Own                      // it told its error, crashed, or was killed
+)
 
 // Outcome is how the job ended.
 type Outcome struct {

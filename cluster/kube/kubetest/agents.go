@@ -17,8 +17,17 @@ import (
 type Script struct {
 	Until string
 	Exit  int
+	// Fails is the attempt that ends with exit code 9 as soon as it runs.
+	Fails int
 	// Acks says that a stop is answered by an acknowledged checkpoint.
 	Acks bool
+	// Elsewhere says that somebody else runs what is in the pods, and ends them by [Agents.End].
+	Elsewhere bool
+	// Stuck is why the container cannot be started, in the kubelet's word: "ErrImagePull". Only for jobs whose labels say
+	// "kubetest: played", which kwok leaves alone.
+	Stuck string
+	// Lingers says that a stop is answered only when this gate is open.
+	Lingers string
 }
 
 // Agents plays what runs in the pods of NexusJobs in one namespace: it writes the states of their containers, as a
@@ -102,6 +111,9 @@ func (a *Agents) play(ctx context.Context) {
 	for _, o := range a.store.List() {
 		pod := o.(*corev1.Pod)
 		over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if a.plane.isLost(pod.Spec.NodeName) {
+			continue // nobody there writes a state, or computes
+		}
 		if job, attempt := pod.Labels[labelJob], pod.Labels[labelAttempt]; pod.Spec.NodeName != "" && !over {
 			if other := living[job]; other != "" && other != attempt {
 				a.t.Errorf("attempts %s and %s of %s live at a time", other, attempt, pod.Labels[labelName])
@@ -110,12 +122,13 @@ func (a *Agents) play(ctx context.Context) {
 		}
 		a.mu.Lock()
 		s, known := a.scripts[pod.Labels[labelName]]
-		open := s.Until == "" || a.gates[s.Until]
+		open, goes := s.Until == "" || a.gates[s.Until], s.Lingers == "" || a.gates[s.Lingers]
 		a.mu.Unlock()
 		var err error
 		switch {
 		case pod.DeletionTimestamp != nil && over:
 			err = a.remove(ctx, pod)
+		case s.Elsewhere, pod.DeletionTimestamp != nil && !goes:
 		case pod.DeletionTimestamp != nil && pod.Spec.NodeName != "":
 			message := ""
 			if s.Acks {
@@ -123,6 +136,10 @@ func (a *Agents) play(ctx context.Context) {
 					pod.Labels[labelAttempt], pod.Labels[labelJob], pod.Labels[labelAttempt])
 			}
 			err = a.end(ctx, pod, 143, message)
+		case !over && s.Stuck != "" && pod.Spec.NodeName != "" && len(pod.Status.ContainerStatuses) == 0:
+			err = a.stick(ctx, pod, s.Stuck)
+		case !over && s.Fails > 0 && pod.Labels[labelAttempt] == fmt.Sprint(s.Fails) && pod.Status.Phase == corev1.PodRunning:
+			err = a.end(ctx, pod, 9, "")
 		case !over && known && open && pod.Status.Phase == corev1.PodRunning:
 			err = a.end(ctx, pod, s.Exit, "")
 		}
@@ -130,6 +147,16 @@ func (a *Agents) play(ctx context.Context) {
 			a.t.Errorf("playing the agent of pod %s: %v", pod.Name, err)
 		}
 	}
+}
+
+// End writes what became of a pod's container that somebody else ran: its exit code and its last words.
+func (a *Agents) End(ctx context.Context, pod string, exit int, words string) error {
+	for _, o := range a.store.List() {
+		if p := o.(*corev1.Pod); p.Name == pod {
+			return a.end(ctx, p, exit, words)
+		}
+	}
+	return fmt.Errorf("there is no pod %s", pod)
 }
 
 // end writes that the container of a pod has ended.
@@ -147,6 +174,17 @@ func (a *Agents) end(ctx context.Context, pod *corev1.Pod, exit int, message str
 			State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 				ExitCode: int32(exit), Reason: reason, Message: message, StartedAt: now, FinishedAt: now,
 			}}})
+	}
+	a.plane.kubelet.add(pod.Namespace+"/"+pod.Name, true)
+	return a.put(ctx, pod)
+}
+
+// stick writes that the container of a pod cannot be started.
+func (a *Agents) stick(ctx context.Context, pod *corev1.Pod, reason string) error {
+	pod = pod.DeepCopy()
+	for _, c := range pod.Spec.Containers {
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image,
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "the test says so"}}})
 	}
 	return a.put(ctx, pod)
 }

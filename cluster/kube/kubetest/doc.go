@@ -7,7 +7,8 @@
 //	agents := plane.Agents(namespace)   // plays what runs in the pods
 //
 // There is no kubelet and no container: pods on kwok's nodes are told to run by kwok, and what an agent would make of
-// them (exit codes, last words, a stop that takes its time) is written into their status by [Agents]. What tests prove
+// them (exit codes, last words, a stop that takes its time) is written into their status by [Agents], and what they print
+// is served at the nodes' kubelet port by the test. What tests prove
 // by it is what the control plane and ours make of such statuses, not that a real node writes them.
 //
 // The programs are built from source by scripts/kube.sh. Where they were not, tests are skipped, and fail in CI.

@@ -3,15 +3,18 @@ package kubetest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -30,15 +33,27 @@ type Plane struct {
 	authority *authority
 	address   string
 	starter   *starter
+	kubelet   *kubelet
 	core      rest.Interface
+	audit     string // path of the log of writes; empty: none is kept
+
+	mu   sync.Mutex
+	lost map[string]bool // nodes that were cut off
 }
 
 // Start starts a control plane with our custom resources in it. It ends with the test.
 func Start(t testing.TB) *Plane {
 	t.Helper()
-	p := &Plane{t: t, kubectl: Program(t, "kubectl"), dir: t.TempDir()}
+	return start(t, "")
+}
+
+// start starts a control plane that writes down who wrote what, where audit names a file.
+func start(t testing.TB, audit string) *Plane {
+	t.Helper()
+	p := &Plane{t: t, audit: audit, kubectl: Program(t, "kubectl"), dir: t.TempDir(), lost: map[string]bool{}}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
+	p.kubelet = startKubelet(t, p.authority)
 	p.startServer()
 	p.startControllers()
 	manifests := filepath.Join(moduleRoot(t), "deploy", "manifests")
@@ -62,11 +77,18 @@ func (p *Plane) startServer() {
 	a := p.authority
 	a.issue("server", "kube-apiserver", nil, true)
 	a.issue("accounts", "service-accounts", nil, false)
-	p.starter.start(Program(p.t, "kube-apiserver"), "--etcd-servers=http://"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
+	a.issue("to-kubelets", "kube-apiserver", nil, false)
+	args := []string{"--etcd-servers=http://" + etcd, "--bind-address=127.0.0.1", "--secure-port=" + port,
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
-		"--cert-dir="+p.dir, "--tls-cert-file="+a.path("server.crt"), "--tls-private-key-file="+a.path("server.key"), "--client-ca-file="+a.path("ca.crt"),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+a.path("accounts.pub"),
-		"--service-account-signing-key-file="+a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false")
+		"--cert-dir=" + p.dir, "--tls-cert-file=" + a.path("server.crt"), "--tls-private-key-file=" + a.path("server.key"), "--client-ca-file=" + a.path("ca.crt"),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + a.path("accounts.pub"),
+		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate=" + a.path("to-kubelets.crt"), "--kubelet-client-key=" + a.path("to-kubelets.key"),
+		"--service-account-signing-key-file=" + a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false"}
+	if p.audit != "" {
+		p.write(a.path("audit.yaml"), auditPolicy)
+		args = append(args, "--audit-policy-file="+a.path("audit.yaml"), "--audit-log-path="+p.audit, "--audit-log-mode=batch", "--audit-log-maxsize=4096")
+	}
+	p.starter.start(Program(p.t, "kube-apiserver"), append(args, p.frontProxy()...)...)
 	p.Kubeconfig = a.kubeconfig(p.address, "admin", "admin", "system:masters")
 	config, err := clientcmd.BuildConfigFromFlags("", p.Kubeconfig)
 	if err != nil {
@@ -87,12 +109,22 @@ func (p *Plane) startServer() {
 	})
 }
 
+// auditPolicy has writes written down, once they are answered, without what was written.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: None, verbs: [get, list, watch]}
+- {level: None, resources: [{group: coordination.k8s.io}, {group: "", resources: [nodes, nodes/status]}]}
+- {level: Metadata, omitManagedFields: true}
+`
+
 // startControllers starts what acts on what the API server is told.
 func (p *Plane) startControllers() {
 	p.t.Helper()
 	a := p.authority
 	p.starter.start(Program(p.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig(p.address, "kcm", "kcm", "system:masters"),
-		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false",
+		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false", "--horizontal-pod-autoscaler-sync-period=2s",
 		"--service-account-private-key-file="+a.path("accounts.key"), "--root-ca-file="+a.path("ca.crt"))
 	scheduler := a.path("scheduler.yaml")
 	p.write(scheduler, fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
@@ -110,6 +142,42 @@ clientConnection: {kubeconfig: %q, qps: 5000, burst: 10000}
 // User writes a kubeconfig of a user who may do what the cluster's roles let him, and returns its path.
 func (p *Plane) User(name string, groups ...string) string {
 	return p.authority.kubeconfig(p.address, "user-"+name, name, groups...)
+}
+
+// Authority is the path of the certificate that all others of the cluster are signed by.
+func (p *Plane) Authority() string { return p.authority.path("ca.crt") }
+
+// Run starts a program that is part of the cluster: it ends with the test, which fails where it ends before.
+func (p *Plane) Run(name, program string, args ...string) {
+	p.t.Helper()
+	p.starter.startAs(name, program, args...)
+}
+
+// Until waits for something that has to come.
+func (p *Plane) Until(what string, ok func() error) {
+	p.t.Helper()
+	p.starter.until(what, ok)
+}
+
+// Endpoint is the address that the controller manager has found for a pod of a Service, by the pod's host name.
+func (p *Plane) Endpoint(ctx context.Context, namespace, service, host string) (net.IP, error) {
+	data, err := p.core.Get().AbsPath("/apis/discovery.k8s.io/v1/namespaces", namespace, "endpointslices").
+		Param("labelSelector", discoveryv1.LabelServiceName+"="+service).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	if err != nil {
+		return nil, err
+	}
+	var found discoveryv1.EndpointSliceList
+	if err := json.Unmarshal(data, &found); err != nil {
+		return nil, err
+	}
+	for _, slice := range found.Items {
+		for _, e := range slice.Endpoints {
+			if e.Hostname != nil && *e.Hostname == host {
+				return net.ParseIP(e.Addresses[0]), nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("service %s has no pod %s", service, host)
 }
 
 // Kubectl runs kubectl as the administrator and returns what it printed; that it fails fails the test.

@@ -45,7 +45,12 @@ func newStarter(t testing.TB, dir string) *starter {
 
 func (s *starter) start(program string, args ...string) *process {
 	s.t.Helper()
-	p := &process{name: filepath.Base(program), log: filepath.Join(s.dir, filepath.Base(program)+".log"), done: make(chan struct{})}
+	return s.startAs(filepath.Base(program), program, args...)
+}
+
+func (s *starter) startAs(name, program string, args ...string) *process {
+	s.t.Helper()
+	p := &process{name: name, log: filepath.Join(s.dir, name+".log"), done: make(chan struct{})}
 	out, err := os.Create(p.log)
 	if err != nil {
 		s.t.Fatal(err)

@@ -31,7 +31,7 @@ func Program(t testing.TB, name string) string {
 	return path
 }
 
-// moduleRoot is the directory of the go.mod that the test belongs to.
+// moduleRoot is the directory of the product's go.mod; tests of nested modules lie below it too.
 func moduleRoot(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -39,12 +39,12 @@ func moduleRoot(t testing.TB) string {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "tools", "kube", "go.mod")); err == nil {
 			return dir
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			t.Fatal("the test runs in no module")
+			t.Fatal("the test does not run in this repository")
 		}
 		dir = parent
 	}

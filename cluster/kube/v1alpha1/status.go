@@ -29,15 +29,23 @@ type JobStatus struct {
 	// Stop is what was asked of a Stopping job: cancel, preempt or resize; StopFor is whom it makes room for.
 	Stop    string `json:"stop,omitempty"`
 	StopFor string `json:"stopFor,omitempty"`
+	// StopBy is when what still runs of a Stopping job is killed.
+	StopBy metav1.MicroTime `json:"stopBy,omitzero"`
+	// Reserved are seats that are kept for the job: while others leave them for it, or while it comes back to them.
+	Reserved *Reservation `json:"reserved,omitempty"`
 	// Started is the begin of the living or last attempt, Served how long those before it ran.
 	Started metav1.MicroTime `json:"started,omitzero"`
 	Served  metav1.Duration  `json:"served,omitzero"`
+	// StuckSince is since when a container of the living attempt cannot be started.
+	StuckSince metav1.MicroTime `json:"stuckSince,omitzero"`
 	// Finished is when the job was over.
 	Finished metav1.MicroTime `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from starting.
 	NotBefore metav1.MicroTime `json:"notBefore,omitzero"`
 	// CheckpointAt is when the newest acknowledged checkpoint was made.
 	CheckpointAt metav1.MicroTime `json:"checkpointAt,omitzero"`
+	// Checkpoint is what was acknowledged then.
+	Checkpoint *Saved `json:"checkpoint,omitempty"`
 	// Result is how the last attempt ended.
 	Result *Result `json:"result,omitempty"`
 	// Conditions are Admitted, Running, and Succeeded, Failed or Cancelled.
@@ -60,6 +68,26 @@ type Seat struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Because says why there.
 	Because string `json:"because,omitempty"`
+}
+
+// Reservation is what is kept for a job until it starts or gives up.
+type Reservation struct {
+	// Since is when it asked for them.
+	Since metav1.MicroTime `json:"since"`
+	// Seats are those that are kept.
+	Seats []Seat `json:"seats"`
+	// Resize says that the job lives and comes back to exactly these.
+	Resize bool `json:"resize,omitempty"`
+}
+
+// Saved is saved work that an attempt acknowledged when it was stopped.
+type Saved struct {
+	// Attempt is the one that saved it.
+	Attempt int `json:"attempt"`
+	// Step is how far it had come.
+	Step int64 `json:"step"`
+	// Path is where it lies, as the pods see it.
+	Path string `json:"path"`
 }
 
 // Result is how an attempt ended.

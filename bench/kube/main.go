@@ -1,0 +1,42 @@
+// Kube measures the controller on a real control plane whose nodes kwok plays: the rows of "Kubernetes" in docs/benchmarks.md.
+//
+//	go run ./bench/kube [--json] [-nodes 1000] [-jobs 8000] [-queued 10000]
+//
+// The peer is the cluster by itself: plain Jobs of one pod with one GPU. Both sides get a fresh control plane, one after the
+// other, on this machine, with the same number of clients that make the jobs. Who wrote what, and when, is read from the API
+// server's audit log. Rows go to stdout, one JSON object per line or a table; what they were measured on, and what is going
+// on, to stderr. It exits with 0 whenever it ran to its end.
+package main
+
+import (
+	"ainexus.io/bench/machine"
+	"ainexus.io/bench/program"
+)
+
+func main() { program.Main(run) }
+
+// size is how large the measured cluster is.
+type size struct{ nodes, jobs, queued int }
+
+func run(args []string) error {
+	flags := program.NewFlags("kube")
+	flags.Explain("quick", "a small cluster, to see that it works; the figures mean little")
+	var s size
+	flags.IntVar(&s.nodes, "nodes", 1000, "how many nodes of 8 GPUs there are")
+	flags.IntVar(&s.jobs, "jobs", 8000, "how many jobs of one GPU are made and bound")
+	flags.IntVar(&s.queued, "queued", 10000, "how many more then wait")
+	b, err := flags.Parse(args)
+	if err != nil {
+		return err
+	}
+	if b.Quick {
+		s = size{nodes: 10, jobs: 80, queued: 100}
+	}
+	ctx, stop := program.Interruptible()
+	defer stop()
+	if err := b.Open(); err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.Run(ctx, machine.Conditions(ctx), []program.Figure{scale(s)})
+}
