@@ -45,6 +45,7 @@ type agent struct {
 	backoff   elastic.Backoff
 	logSize   int64 // see proc.LogOptions
 	logFiles  int
+	look      time.Duration // 0: the usual
 	lossy     sync.Once     // told that logs are incomplete
 	look      time.Duration // 0: the usual
 	grace     time.Duration // from a stop to the kill

@@ -17,7 +17,7 @@ type Suspect struct {
 // Sentence says it in words.
 func (s Suspect) Sentence() string {
 	return fmt.Sprintf("rank %d is suspect: it keeps the others waiting, with %s of work in a step where they have %s (step %d)",
-		s.Rank, spell(s.Own), spell(s.Others), s.Step)
+		s.Rank, asTime(s.Own), asTime(s.Others), s.Step)
 }
 
 // Cleared says that it is over.
@@ -25,7 +25,7 @@ func (s Suspect) Cleared() string {
 	return fmt.Sprintf("rank %d keeps up with the others again", s.Rank)
 }
 
-func spell(seconds float64) string {
+func asTime(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
 	case d < 10*time.Millisecond:
