@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,6 +46,9 @@ func (p *program) controllerCommand() *cobra.Command {
 func (p *program) controller(ctx context.Context, o app.ControllerOptions) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	if p.getenv("GOGC") == "" { // what it watches is most of its memory: it pays in processor time, of which it needs little
+		debug.SetGCPercent(50)
+	}
 	o.Logger = slog.New(slog.NewTextHandler(p.err, nil))
 	c, err := app.NewController(o)
 	if err != nil {

@@ -59,6 +59,7 @@ type round struct {
 	told     bool          // the meeting ends it
 	asked    time.Time     // when the workers were told to end; zero: they were not
 	deadline time.Duration // Mono, of the kill; where asked
+	deaf     int           // workers that had to be killed then
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
 	hangRank int
@@ -119,6 +120,7 @@ func (a *agent) openRound(r *round) (err error) {
 				return fmt.Errorf("making a place for logs: %w", err)
 			}
 		}
+		os.Remove(a.errorFile(r.number, rank)) // of an earlier run of this id, whose words are not this one's
 		commands[rank] = proc.Command{
 			Path: r.program.path, Argv: r.program.argv, Dir: a.order.Workdir, Stdout: out, Stderr: errs,
 			Env: workerEnv(a.order, a.env, facts, rank), CPUs: cpus[rank],

@@ -54,6 +54,7 @@ func (a *agent) supervise(ctx context.Context, r *round) {
 			if r.asked.IsZero() {
 				a.consider(r, now)
 			} else if now >= r.deadline {
+				r.deaf = max(r.deaf, alive)
 				a.endAll()
 			}
 		}

@@ -17,6 +17,9 @@ import (
 const envController = "NEXUS_TEST_CONTROLLER"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envWorker) != "" {
+		train()
+	}
 	if words := strings.Fields(os.Getenv(envController)); len(words) == 3 {
 		fmt.Fprintln(os.Stderr, beController(words[0], words[1], words[2]))
 		os.Exit(1)

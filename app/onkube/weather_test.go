@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func TestKubeBadWeather(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	sky := &sky{random: rand.New(rand.NewPCG(*seed, 4)), counts: map[int]int{}}
 	proxy.Before(sky.ask)
-	startController(t, plane, app.ControllerOptions{Namespace: "weather", Nodes: "pool=weather", Kubeconfig: proxy.Kubeconfig}, c.watched)
+	kept := c.keepStarting(proxy.Kubeconfig)
 
 	c.job("low", 2, 8, "  priority: low", "  checkpoint: {path: /ckpt, grace: 30s}", "  restart: {max: 1}")
 	c.agents.Play("low", kubetest.Script{Until: "low", Acks: true, Fails: 2})
@@ -61,7 +62,44 @@ func TestKubeBadWeather(t *testing.T) {
 	if o := c.phase("low", nexus.Succeeded); o.Status.RestartsUsed != 1 || o.Status.Preemptions != 1 {
 		t.Errorf("low ended as %+v", o.Status)
 	}
+	t.Logf("it was started %d times", kept())
 	t.Logf("requests by what became of them (0: passed on): %v", sky.counted())
+}
+
+// keepStarting has a controller run, and another when that could not renew its Lease, as a Deployment does. It gives how many
+// there were.
+func (c cluster) keepStarting(kubeconfig string) func() int64 {
+	var started atomic.Int64
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			opts := storyOptions(c.space)
+			opts.Kubeconfig, opts.Image, opts.Backoff = kubeconfig, "none", 100*time.Millisecond
+			opts.Logger = slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+			controller, err := app.NewController(opts)
+			if err != nil {
+				c.t.Error(err)
+				return
+			}
+			controller.Start()
+			started.Add(1)
+			select {
+			case <-controller.Lost():
+				_ = controller.Stop() // it cannot release what it lost
+			case <-over:
+				if err := controller.Stop(); err != nil {
+					c.t.Error(err)
+				}
+				return
+			}
+		}
+	}()
+	c.t.Cleanup(func() {
+		close(over)
+		<-done
+	})
+	return started.Load
 }
 
 // sky is the weather.

@@ -160,19 +160,28 @@ func cpuSeconds(pid int) float64 {
 }
 
 // controller is `nexus controller` as it is shipped, over a plane.
-type controller struct{ cmd *exec.Cmd }
+type controller struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
 
 func startController(ctx context.Context, b *program.Bench, p *plane) (*controller, error) {
 	path, err := b.Build(ctx, "nexus", "./cmd/nexus")
 	if err != nil {
 		return nil, err
 	}
-	c := exec.CommandContext(ctx, path, "controller", "--kubeconfig", p.Controller, "--image", "none", "--launcher-image", "none")
-	c.Stderr = b.Log
-	if err := c.Start(); err != nil {
+	// All of a cluster shares the cores of one machine here: it may be slow to renew a Lease.
+	cmd := exec.CommandContext(ctx, path, "controller", "--kubeconfig", p.Controller, "--image", "none", "--launcher-image", "none", "--lease-duration", "60s")
+	cmd.Stderr = b.Log
+	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &controller{c}, nil
+	c := &controller{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		p.log.fail(fmt.Errorf("the controller ended: %v", cmd.Wait())) // nobody waits for it any more
+	}()
+	return c, nil
 }
 
 func (c *controller) rss() (float64, error) {
@@ -182,5 +191,10 @@ func (c *controller) rss() (float64, error) {
 
 func (c *controller) stop() {
 	_ = c.cmd.Process.Signal(os.Interrupt) // it may have ended
-	machine.Reap(c.cmd, os.Interrupt)
+	select {
+	case <-c.done:
+	case <-time.After(machine.Patience):
+		_ = c.cmd.Process.Kill()
+		<-c.done
+	}
 }

@@ -183,10 +183,14 @@ const maxCreation = 2 * time.Minute
 // ends the attempt. Where what is needed cannot be had now, the attempt goes back in line.
 func (p *Place) begin(ctx context.Context, s standing) error {
 	id, name := string(s.object.UID), attemptName(s.object.Name, s.job.Attempt)
-	there, err := p.clients.attempt(ctx, s.object.Namespace, name)
+	var there *batchv1.Job
+	if s.placed != s.job.Attempt || s.made >= s.job.Attempt { // who has only just recorded an attempt himself knows that it has no Job
+		var err error
+		if there, err = p.clients.attempt(ctx, s.object.Namespace, name); err != nil {
+			return fmt.Errorf("looking for Job %s: %w", name, err)
+		}
+	}
 	switch {
-	case err != nil:
-		return fmt.Errorf("looking for Job %s: %w", name, err)
 	case there != nil && there.Labels[LabelJob] == id:
 		p.view.makes(id, s.job.Attempt)
 		return nil // the watch brings it
@@ -209,9 +213,9 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 		return p.refused(ctx, s, errNoLauncher)
 	}
 	p.view.makes(id, s.job.Attempt)
-	err = p.clients.createAttempt(ctx, p.attemptOf(s))
-	switch {
-	case err == nil, apierrors.IsAlreadyExists(err):
+	err := p.clients.createAttempt(ctx, p.attemptOf(s))
+	switch { // one that exists is asked for the next time
+	case err == nil:
 		return nil
 	case apierrors.IsInvalid(err): // it will be so the next time too
 		return p.refused(ctx, s, err)

@@ -53,6 +53,7 @@ type record struct {
 	// stale says that the numbers of hold are not those that were written, asked that they are to be written now.
 	stale, asked bool
 	written      time.Time // when they were
+	placed       int       // the attempt that we are recording, or have recorded, and done nothing about
 	made         int       // the attempt whose Job we have created or seen: if there is none, it was deleted
 }
 
@@ -346,7 +347,16 @@ func (v *view) makes(id string, number int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r := v.jobs[id]; r != nil {
-		r.made = max(r.made, number)
+		r.made, r.placed = max(r.made, number), 0
+	}
+}
+
+// placing says that we are recording an attempt.
+func (v *view) placing(id string, number int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r := v.jobs[id]; r != nil {
+		r.placed = number
 	}
 }
 

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"slices"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,14 +61,57 @@ func strip(o any) (any, error) {
 	if object, ok := o.(metav1.Object); ok {
 		object.SetManagedFields(nil)
 	}
-	if pod, ok := o.(*corev1.Pod); ok {
-		pod.Spec.Volumes = nil
-		for i := range pod.Spec.Containers {
-			c := &pod.Spec.Containers[i]
-			*c = corev1.Container{Name: c.Name, Resources: c.Resources}
-		}
+	switch o := o.(type) {
+	case *corev1.Pod:
+		stripPod(o)
+	case *batchv1.Job:
+		o.OwnerReferences, o.Annotations, o.Finalizers = nil, nil, nil
+		o.Spec = batchv1.JobSpec{}
+		o.Status = batchv1.JobStatus{Conditions: o.Status.Conditions}
+	case *corev1.Node:
+		o.Annotations = nil
+		o.Status = corev1.NodeStatus{Allocatable: o.Status.Allocatable, Conditions: o.Status.Conditions}
+	case *v1alpha1.NexusJob:
+		delete(o.Annotations, corev1.LastAppliedConfigAnnotation) // no write of a status touches it
 	}
 	return o, nil
+}
+
+// stripPod leaves what [podOf] reads.
+func stripPod(o *corev1.Pod) {
+	index, indexed := o.Annotations[batchv1.JobCompletionIndexAnnotation]
+	o.OwnerReferences, o.Finalizers, o.Annotations = nil, nil, nil
+	if indexed {
+		o.Annotations = map[string]string{batchv1.JobCompletionIndexAnnotation: index}
+	}
+	labels := map[string]string{}
+	for _, key := range []string{LabelJob, LabelAttempt} {
+		if value, ok := o.Labels[key]; ok {
+			labels[key] = value
+		}
+	}
+	o.Labels = labels
+	bare := func(list []corev1.Container) []corev1.Container {
+		for i := range list {
+			c := &list[i]
+			*c = corev1.Container{Name: c.Name, Resources: c.Resources, RestartPolicy: c.RestartPolicy}
+		}
+		return list
+	}
+	o.Spec = corev1.PodSpec{NodeName: o.Spec.NodeName, Overhead: o.Spec.Overhead, InitContainers: bare(o.Spec.InitContainers), Containers: bare(o.Spec.Containers)}
+	states := func(list []corev1.ContainerStatus) []corev1.ContainerStatus {
+		for i := range list {
+			list[i] = corev1.ContainerStatus{Name: list[i].Name, State: list[i].State}
+		}
+		return list
+	}
+	o.Status = corev1.PodStatus{
+		Phase: o.Status.Phase, Reason: o.Status.Reason, Message: o.Status.Message,
+		InitContainerStatuses: states(o.Status.InitContainerStatuses), ContainerStatuses: states(o.Status.ContainerStatuses),
+		Conditions: slices.DeleteFunc(o.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type != corev1.PodScheduled && c.Type != corev1.DisruptionTarget
+		}),
+	}
 }
 
 func (p *Place) jobTold(o any) {

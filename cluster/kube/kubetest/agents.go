@@ -21,6 +21,8 @@ type Script struct {
 	Fails int
 	// Acks says that a stop is answered by an acknowledged checkpoint.
 	Acks bool
+	// Elsewhere says that somebody else runs what is in the pods, and ends them by [Agents.End].
+	Elsewhere bool
 	// Stuck is why the container cannot be started, in the kubelet's word: "ErrImagePull". Only for jobs whose labels say
 	// "kubetest: played", which kwok leaves alone.
 	Stuck string
@@ -126,7 +128,7 @@ func (a *Agents) play(ctx context.Context) {
 		switch {
 		case pod.DeletionTimestamp != nil && over:
 			err = a.remove(ctx, pod)
-		case pod.DeletionTimestamp != nil && !goes:
+		case s.Elsewhere, pod.DeletionTimestamp != nil && !goes:
 		case pod.DeletionTimestamp != nil && pod.Spec.NodeName != "":
 			message := ""
 			if s.Acks {
@@ -145,6 +147,16 @@ func (a *Agents) play(ctx context.Context) {
 			a.t.Errorf("playing the agent of pod %s: %v", pod.Name, err)
 		}
 	}
+}
+
+// End writes what became of a pod's container that somebody else ran: its exit code and its last words.
+func (a *Agents) End(ctx context.Context, pod string, exit int, words string) error {
+	for _, o := range a.store.List() {
+		if p := o.(*corev1.Pod); p.Name == pod {
+			return a.end(ctx, p, exit, words)
+		}
+	}
+	return fmt.Errorf("there is no pod %s", pod)
 }
 
 // end writes that the container of a pod has ended.
