@@ -47,7 +47,6 @@ type agent struct {
 	logFiles  int
 	look      time.Duration // 0: the usual
 	lossy     sync.Once     // told that logs are incomplete
-	look      time.Duration // 0: the usual
 	grace     time.Duration // from a stop to the kill
 	signalled nexus.Cause   // what a signal that stops a bare launch means
 	log       *slog.Logger
