@@ -91,28 +91,57 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	tally.to = counts
 	observers := append([]engine.Observer{counter{counts}}, opts.Observers...)
 	c := &Controller{place: place, custom: custom, engine: engine.New(place, policy.Default(), observers, opts.Logger), log: opts.Logger, life: newLife()}
-	c.doors, err = openDoors(opts.Logger, opening{opts.Listen, probes(c.unready)}, opening{opts.Metrics, metricsOnly(counts.Handler())})
+	c.doors, err = openDoors(opts.Logger, opening{opts.Listen, probes(c.standing)}, opening{opts.Metrics, metricsOnly(counts.Handler())})
 	if err != nil {
 		return nil, errors.Join(err, custom.stop(), place.Stop())
 	}
 	return c, nil
 }
 
-// unready says why the controller is not ready; empty: it is.
-func (c *Controller) unready() string {
+// standing says whether the controller is ready, and what it does. One that waits for its turn is: it can take over.
+func (c *Controller) standing() (ready bool, words string) {
+	switch {
+	case closed(c.place.Lost()):
+		return false, "another controller may lead"
+	case !closed(c.place.Read()):
+		return false, "the cluster has not been read yet"
+	case !closed(c.place.Ready()):
+		return true, "stands by"
+	}
+	return true, "leads"
+}
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-c.place.Ready():
-		return ""
+	case <-c:
+		return true
 	default:
-		return "the cluster has not been read yet"
+		return false
 	}
 }
 
 // Addrs are the host:port of /health and /ready and of /metrics, empty where they are not served.
 func (c *Controller) Addrs() (probes, metrics string) { return c.doors[0].addr(), c.doors[1].addr() }
 
-// jobsOnly lets metrics ask the place: the devices are told by the agents of their nodes.
+// jobsOnly lets metrics ask the place: the devices are told by the agents of their nodes, and the jobs by who leads, so that
+// two controllers do not tell of each twice.
 type jobsOnly struct{ *kube.Place }
+
+// Counts are how many jobs there are in each phase.
+func (j jobsOnly) Counts() map[nexus.Phase]int {
+	if !closed(j.Ready()) {
+		return nil
+	}
+	return j.Place.Counts()
+}
+
+// Live are the jobs that are not over.
+func (j jobsOnly) Live() []nexus.Job {
+	if !closed(j.Ready()) {
+		return nil
+	}
+	return j.Place.Live()
+}
 
 // Devices are none.
 func (jobsOnly) Devices(context.Context) []metrics.Device { return nil }

@@ -81,16 +81,16 @@ func (d *door) stop() error {
 	return err
 }
 
-// probes answers /health always, and /ready with what stands in the way, if anything does.
-func probes(unready func() string) http.Handler {
+// probes answers /health always, and /ready with how things stand.
+func probes(standing func() (ready bool, words string)) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "well") })
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		if why := unready(); why != "" {
-			say(w, http.StatusServiceUnavailable, "not ready: "+why)
-			return
+		if ready, words := standing(); ready {
+			say(w, http.StatusOK, "ready: "+words)
+		} else {
+			say(w, http.StatusServiceUnavailable, "not ready: "+words)
 		}
-		say(w, http.StatusOK, "ready")
 	})
 	return mux
 }

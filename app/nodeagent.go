@@ -26,6 +26,8 @@ type NodeAgentOptions struct {
 	NVMLLibrary string
 	// Sampler is the argv of the child that asks the driver. Default: this process asks.
 	Sampler []string
+	// PodResources is the kubelet's socket, which says which pod has which device. Default: nobody is asked.
+	PodResources string
 	// Period is the pause between two readings. Default: 5 s.
 	Period time.Duration
 	// Logger gets what an operator would act on. Default: nothing.
@@ -37,13 +39,16 @@ type NodeAgentOptions struct {
 type NodeAgent struct {
 	opts     NodeAgentOptions
 	reader   *gpu.Reader
-	announce *kube.Announcer // nil: nobody is told
+	announce *kube.Announcer    // nil: nobody is told
+	pods     *kube.PodResources // nil: nobody is asked
 	doors    []*door
 	life     *life
+	trouble  string // with the kubelet, last; of the goroutine that watches
 
 	mu   sync.Mutex
 	last gpu.Sample
 	read time.Time // when; zero: never
+	held []metrics.PodDevice
 }
 
 // NewNodeAgent opens the ports and reads how to reach the API server. Nothing is read before [NodeAgent.Start].
@@ -62,7 +67,10 @@ func NewNodeAgent(opts NodeAgentOptions) (*NodeAgent, error) {
 			return nil, err
 		}
 	}
-	a.doors, err = openDoors(opts.Logger, opening{opts.Listen, probes(a.unready)}, opening{opts.Metrics, metricsOnly(metrics.Hardware(a.devices))})
+	if opts.PodResources != "" {
+		a.pods = kube.NewPodResources(opts.PodResources)
+	}
+	a.doors, err = openDoors(opts.Logger, opening{opts.Listen, probes(a.standing)}, opening{opts.Metrics, metricsOnly(metrics.Hardware(a.devices, a.holders))})
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +126,7 @@ func (a *NodeAgent) watch() {
 		a.mu.Lock()
 		a.last, a.read = sample, time.Now()
 		a.mu.Unlock()
+		a.askPods()
 		if facts := factsOf(sample); a.announce != nil && (time.Now().After(next) || pause == a.opts.Period && !slices.Equal(facts, told)) {
 			if err := a.announce.Announce(a.life.ctx, facts); err == nil {
 				told, next, pause = facts, time.Now().Add(announceAnew), a.opts.Period
@@ -135,18 +144,49 @@ func (a *NodeAgent) watch() {
 	}
 }
 
-// unready says why there are no readings; a node without GPUs is ready, and so is one whose GPUs are unwell: who reads
-// the series has to see that.
-func (a *NodeAgent) unready() string {
+// askPods asks the kubelet who has which device. While it does not say, nobody has: who it was before is not known to hold.
+func (a *NodeAgent) askPods() {
+	if a.pods == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(a.life.ctx, a.opts.Period)
+	defer cancel()
+	devices, err := a.pods.Devices(ctx)
+	trouble := ""
+	if err != nil {
+		trouble = err.Error()
+	}
+	if trouble != a.trouble && trouble != "" && a.life.ctx.Err() == nil { // told once, not every period
+		a.opts.Logger.Warn("it is not known which pod has which GPU", "error", err)
+	}
+	a.trouble = trouble
+	var held []metrics.PodDevice
+	for _, d := range devices {
+		held = append(held, metrics.PodDevice{Namespace: d.Namespace, Pod: d.Pod, UUID: d.ID})
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = held
+}
+
+func (a *NodeAgent) holders() []metrics.PodDevice {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.held
+}
+
+// standing says whether there are readings. A node without GPUs is ready, and so is one whose GPUs are unwell: who reads the
+// series has to see that.
+func (a *NodeAgent) standing() (ready bool, words string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.read.IsZero():
-		return "the GPUs have not been read yet"
+		return false, "the GPUs have not been read yet"
 	case a.last.Broken && len(a.last.Devices) == 0:
-		return a.last.Reason
+		return false, a.last.Reason
 	}
-	return ""
+	return true, "GPUs are read"
 }
 
 // stale is for how long a reading is shown. Older ones are dropped: an old temperature told as today's would be a lie.

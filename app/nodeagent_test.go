@@ -57,7 +57,7 @@ func TestANodesAgentServesItsGPUs(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	await(probes, "/ready", "ready\n")
+	await(probes, "/ready", "ready: GPUs are read\n")
 	await(scrapes, "/metrics", `nexus_gpu_temperature_celsius{uuid="`+gputest.UUID(1)+`"} 31`)
 	await(scrapes, "/metrics", `nexus_gpu_info{driver="570.86.15",model="NVIDIA H100 80GB HBM3",uuid="`+gputest.UUID(0)+`"} 1`)
 	fleet := gputest.Uniform(2, "NVIDIA H100 80GB HBM3", 81559)

@@ -39,6 +39,7 @@ func (p *program) nodeAgentCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Kubeconfig, "kubeconfig", p.getenv("KUBECONFIG"), "file that says how to reach the API server (default $KUBECONFIG, else as a pod does)")
 	cmd.Flags().StringVar(&o.Listen, "listen", "none", "host:port of /health and /ready, or none")
 	cmd.Flags().StringVar(&o.Metrics, "metrics-listen", "127.0.0.1:9090", "host:port of /metrics, or none")
+	cmd.Flags().StringVar(&o.PodResources, "pod-resources", "", "the kubelet's socket that says which pod has which GPU: /var/lib/kubelet/pod-resources/kubelet.sock")
 	cmd.Flags().StringVar(&period, "period", "5s", "pause between two readings")
 	cmd.Flags().BoolVar(&quiet, "no-annotation", false, "do not speak to the API server")
 	return cmd

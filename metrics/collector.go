@@ -87,6 +87,29 @@ func (c *jobs) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// PodDevice says that a pod of this node has a device.
+type PodDevice struct{ Namespace, Pod, UUID string }
+
+// pods tells which pod has which device.
+type pods struct {
+	holders func() []PodDevice
+	join    *prometheus.Desc
+}
+
+// Describe sends what there may be.
+func (c *pods) Describe(out chan<- *prometheus.Desc) { out <- c.join }
+
+// Collect sends who has what; a device that is shared in time is in it once for each pod.
+func (c *pods) Collect(out chan<- prometheus.Metric) {
+	told := map[PodDevice]bool{}
+	for _, d := range c.holders() {
+		if !told[d] {
+			told[d] = true
+			send(out, c.join, 1, d.Namespace, d.Pod, d.UUID)
+		}
+	}
+}
+
 // hardware turns the readings of devices into series.
 type hardware struct {
 	devices                                                           func(context.Context) []Device

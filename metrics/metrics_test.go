@@ -84,9 +84,11 @@ func TestAScrape(t *testing.T) {
 // What a node tells of its devices holds nothing about jobs, of which it knows none.
 func TestAScrapeOfANode(t *testing.T) {
 	answer := httptest.NewRecorder()
-	Hardware(fleet{}.Devices).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	held := PodDevice{"team", "train-0", "GPU-a"}
+	Hardware(fleet{}.Devices, func() []PodDevice { return []PodDevice{held, held} }).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	text := answer.Body.String()
-	if !strings.Contains(text, `nexus_gpu_temperature_celsius{uuid="GPU-a"} 61`) || strings.Contains(text, "nexus_jobs") || strings.Contains(text, "nexus_cycles") {
+	if !strings.Contains(text, `nexus_gpu_temperature_celsius{uuid="GPU-a"} 61`) ||
+		!strings.Contains(text, `nexus_pod_gpu_info{gpu_uuid="GPU-a",namespace="team",pod="train-0"} 1`) || strings.Contains(text, "nexus_jobs") || strings.Contains(text, "nexus_cycles") {
 		t.Errorf("a node tells\n%s", text)
 	}
 }

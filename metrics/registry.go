@@ -50,10 +50,11 @@ func New(source Source) *Registry {
 	return r
 }
 
-// Hardware answers a scrape for the devices of one machine and nothing else.
-func Hardware(devices func(context.Context) []Device) http.Handler {
+// Hardware answers a scrape for the devices of one machine, and for who holds them where that is known, and nothing else.
+func Hardware(devices func(context.Context) []Device, holders func() []PodDevice) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(newHardware(devices), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	held := desc("nexus_pod_gpu_info", "Which pod has the device; always 1.", "namespace", "pod", "gpu_uuid")
+	r.MustRegister(newHardware(devices), &pods{holders, held}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return handler(r)
 }
 

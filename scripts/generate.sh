@@ -9,5 +9,6 @@ cd "$(dirname "$0")/.."
 	crd object paths=./cluster/kube/v1alpha1 \
 	output:crd:dir=deploy/manifests/crds output:object:dir=cluster/kube/v1alpha1
 cp deploy/manifests/crds/*.yaml deploy/helm/ai-nexus/crds/
+cp deploy/manifests/user-role.yaml deploy/helm/ai-nexus/files/
 cp deploy/manifests/admission-policy.yaml deploy/helm/ai-nexus/templates/
 (cd deploy/charttest && go test -vet=off -run 'TestManifests$' . -write)

@@ -6,10 +6,10 @@ set -eu
 
 # -race needs a C compiler; without it nothing can be tested.
 needed="gcc libc6-dev"
-# Tests of real PyTorch jobs, of network failures and, from containerd on, of
-# pods on a real kubelet need these. Without them those tests are skipped with a
-# sentence, but not in CI.
-wanted="python3-torch python3-pytest mypy iproute2 containerd runc containernetworking-plugins busybox-static $*"
+# Tests of real PyTorch jobs, of network failures, of the image and of the
+# dashboard's queries and, from containerd on, of pods on a real kubelet need
+# these. Without them those tests are skipped with a sentence, but not in CI.
+wanted="python3-torch python3-pytest mypy iproute2 buildah prometheus containerd runc containernetworking-plugins busybox-static $*"
 
 if ! command -v go >/dev/null; then
 	echo "error: there is no go on the PATH" >&2
@@ -35,6 +35,7 @@ missing() {
 		gcc) command -v gcc >/dev/null || echo gcc ;;
 		openmpi-bin) command -v mpirun >/dev/null || echo openmpi-bin ;;
 		libopenmpi-dev) command -v mpicc >/dev/null || echo libopenmpi-dev ;;
+		buildah | prometheus) command -v "$package" >/dev/null || echo "$package" ;;
 		containernetworking-plugins) [ -x /usr/lib/cni/bridge ] || echo "$package" ;;
 		busybox-static) command -v busybox >/dev/null || echo "$package" ;;
 		iproute2) command -v ip >/dev/null || echo iproute2 ;;

@@ -48,6 +48,12 @@ nested_modules() {
 	done
 }
 
+# chart_and_image tests what is deployed. Without the race detector and vet: both would build helm and all that it brings
+# once more (five CPU-minutes each), for tests that run the product's code only as the other stages do.
+chart_and_image() {
+	(cd deploy/charttest && gotest -vet=off -p "$procs" -timeout "$timeout" ./...)
+}
+
 # builds_for OS ARCH builds and vets for another system, without a C compiler.
 builds_for() {
 	GOOS=$1 GOARCH=$2 CGO_ENABLED=0 go build -p "$procs" ./... &&
@@ -88,6 +94,7 @@ stage "darwin/arm64" builds_for darwin arm64
 stage "Kubernetes control plane" sh scripts/kube.sh
 stage "tests with the race detector" gotest -race -p "$procs" -count "$count" -timeout "$timeout" ./...
 stage "tests of the nested modules" nested_modules
+stage "chart and image" chart_and_image
 stage "python sdk" sh scripts/sdk.sh
 stage "fuzz smoke" sh scripts/fuzz.sh "$fuzztime"
 if [ "${NIGHTLY:-}" = 1 ]; then # builds the standard library anew

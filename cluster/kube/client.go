@@ -55,11 +55,17 @@ func config(kubeconfig string) (*rest.Config, error) {
 	return c, nil
 }
 
-// ownNamespace is that of the pod we run in; "default" outside of pods.
-func ownNamespace() string {
+// ownNamespace is that of the pod we run in; outside of pods what the kubeconfig says, else "default".
+func ownNamespace(kubeconfig string) string {
 	text, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 	if name := strings.TrimSpace(string(text)); err == nil && name != "" {
 		return name
+	}
+	if kubeconfig != "" {
+		rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}
+		if name, _, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).Namespace(); err == nil {
+			return name
+		}
 	}
 	return metav1.NamespaceDefault
 }

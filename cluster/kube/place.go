@@ -30,6 +30,7 @@ type Place struct {
 
 	ctx     context.Context
 	cancel  context.CancelFunc
+	read    chan struct{} // closed when everything there is was told, also to one who waits for his turn
 	ready   chan struct{} // closed when everything there is was told, and we lead
 	lost    chan struct{} // closed when we lead no longer
 	working sync.WaitGroup
@@ -45,7 +46,7 @@ func New(opts Options) (*Place, error) {
 		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
 	}
 	p := &Place{
-		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000),
+		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), read: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 30*time.Second)),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -53,7 +54,7 @@ func New(opts Options) (*Place, error) {
 		return nil, err
 	}
 	if !opts.Alone {
-		p.lease = newLease(p.clients.coordination, cmp.Or(opts.Namespace, ownNamespace()), opts.LeaseDuration)
+		p.lease = newLease(p.clients.coordination, cmp.Or(opts.Namespace, ownNamespace(opts.Kubeconfig)), opts.LeaseDuration)
 	}
 	return p, nil
 }
@@ -127,6 +128,9 @@ func (p *Place) lead(synced func() bool) {
 
 // Now is the time of this place. It never goes back.
 func (p *Place) Now() time.Time { return p.born.Add(time.Since(p.born)).Round(0).UTC() }
+
+// Read is closed when everything that there is was told once, also to a controller that waits for its turn.
+func (p *Place) Read() <-chan struct{} { return p.read }
 
 // Ready is closed when everything that there is was told once and no other controller leads.
 func (p *Place) Ready() <-chan struct{} { return p.ready }

@@ -28,6 +28,11 @@ func (p *Place) watch() {
 		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", &corev1.Pod{}, p.podTold, p.podGone),
 	}
 	p.working.Go(func() {
+		if cache.WaitForCacheSync(p.ctx.Done(), synced...) {
+			close(p.read)
+		}
+	})
+	p.working.Go(func() {
 		p.lead(func() bool { return cache.WaitForCacheSync(p.ctx.Done(), synced...) })
 	})
 }

@@ -77,7 +77,7 @@ func TestSwitches(t *testing.T) {
 		{"{workload: {enabled: true}, hpa: {enabled: true}, autoscaling: {metrics: keda}}", with("ScaledObject/" + n), nil},
 		{"ingress: {enabled: true}", nil, nil}, // there is nothing to reach
 		{"hpa: {enabled: true}", nil, nil},
-		{"autoscaling: {metrics: builtin}", []string{"APIService/v1beta2.custom.metrics.k8s.io", "ClusterRole/" + n + "-gpu-metrics", "ClusterRoleBinding/" + n + "-auth-delegator", "ClusterRoleBinding/" + n + "-gpu-metrics",
+		{"autoscaling: {metrics: builtin}", []string{"APIService/v1beta2.custom.metrics.k8s.io", "ClusterRole/" + n + "-gpu-metrics", "ClusterRole/" + n + "-custom-metrics", "ClusterRoleBinding/" + n + "-custom-metrics", "ClusterRoleBinding/" + n + "-gpu-metrics",
 			"NetworkPolicy/" + n + "-custom-metrics", "RoleBinding/" + n + "-metrics-reader", "Secret/" + n + "-custom-metrics", "Service/" + n + "-custom-metrics"}, nil},
 		{"namespace: {create: true}", []string{"Namespace/nexus"}, nil},
 		{"gpu: {createRuntimeClass: true}", []string{"RuntimeClass/nvidia"}, nil},
@@ -87,12 +87,13 @@ func TestSwitches(t *testing.T) {
 		{"serviceMonitor: {enabled: true}", []string{"ServiceMonitor/" + n}, nil},
 		{"queues: [{name: a}, {name: b}]", []string{"NexusQueue/a", "NexusQueue/b"}, nil},
 		{"jobDefaults: {enabled: true}", []string{"MutatingAdmissionPolicy/" + n + "-job-defaults", "MutatingAdmissionPolicyBinding/" + n + "-job-defaults"}, nil},
-		{"controller: {replicas: 2, leaderElection: true}", []string{"PodDisruptionBudget/" + n + "-controller"}, nil},
-		{"{controller: {replicas: 2, leaderElection: true}, podDisruptionBudget: {enabled: false}}", nil, nil},
+		{"controller: {replicas: 1}", nil, []string{"PodDisruptionBudget/" + n + "-controller"}},
+		{"podDisruptionBudget: {enabled: false}", nil, []string{"PodDisruptionBudget/" + n + "-controller"}},
+		{"rbac: {userRoles: false}", nil, []string{"ClusterRole/nexus-user", "ClusterRole/nexus-viewer"}},
 		{"controller: {jobNamespace: team}", []string{"Role/" + n + "-jobs", "RoleBinding/" + n + "-jobs"}, []string{"ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-jobs"}},
 		{"agent: {annotate: false}", nil, []string{"ClusterRole/" + n + "-agent", "ClusterRoleBinding/" + n + "-agent", "ValidatingAdmissionPolicy/" + n + "-agent", "ValidatingAdmissionPolicyBinding/" + n + "-agent"}},
 		{"agent: {enabled: false}", nil, []string{"ClusterRole/" + n + "-agent", "ClusterRoleBinding/" + n + "-agent", "DaemonSet/" + n + "-agent", "Service/" + n + "-agent", "ServiceAccount/" + n + "-agent", "ValidatingAdmissionPolicy/" + n + "-agent", "ValidatingAdmissionPolicyBinding/" + n + "-agent"}},
-		{"controller: {enabled: false}", nil, []string{"ClusterRole/" + n + "-controller", "ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-controller", "ClusterRoleBinding/" + n + "-jobs", "Deployment/" + n + "-controller", "Role/" + n + "-leader", "RoleBinding/" + n + "-leader", "Service/" + n + "-controller", "ServiceAccount/" + n + "-controller"}},
+		{"controller: {enabled: false}", nil, []string{"ClusterRole/" + n + "-controller", "ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-controller", "ClusterRoleBinding/" + n + "-jobs", "Deployment/" + n + "-controller", "PodDisruptionBudget/" + n + "-controller", "Role/" + n + "-leader", "RoleBinding/" + n + "-leader", "Service/" + n + "-controller", "ServiceAccount/" + n + "-controller"}},
 		{"priorityClasses: {create: false}", nil, []string{"PriorityClass/" + n + "-critical", "PriorityClass/" + n + "-high", "PriorityClass/" + n + "-low", "PriorityClass/" + n + "-normal"}},
 		{"rbac: {create: false}", nil, []string{"ClusterRole/" + n + "-agent", "ClusterRole/" + n + "-controller", "ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-agent", "ClusterRoleBinding/" + n + "-controller", "ClusterRoleBinding/" + n + "-jobs",
 			"Role/" + n + "-leader", "RoleBinding/" + n + "-leader", "ValidatingAdmissionPolicy/" + n + "-agent", "ValidatingAdmissionPolicyBinding/" + n + "-agent"}},
@@ -124,17 +125,20 @@ func TestSwitches(t *testing.T) {
 func TestValuesArrive(t *testing.T) {
 	const pod, main = "spec.template.spec.", "spec.template.spec.containers.0."
 	for _, c := range []struct{ values, object, path, want string }{
-		{"{}", "Deployment/nexus-ai-nexus-controller", "spec.replicas", "1"},
-		{"{}", "Deployment/nexus-ai-nexus-controller", "spec.strategy.type", "Recreate"},
+		{"{}", "Deployment/nexus-ai-nexus-controller", "spec.replicas", "2"},
+		{"controller: {replicas: 1, leaderElection: false}", "Deployment/nexus-ai-nexus-controller", "spec.strategy.type", "Recreate"},
 		{"{}", "Deployment/nexus-ai-nexus-controller", main + "image", "ai-nexus/nexus:0.1.0"},
 		{"image: {repository: r, tag: t}", "DaemonSet/nexus-ai-nexus-agent", main + "image", "r:t"},
 		{"{}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --launcher-image=ai-nexus/nexus:0.1.0]"},
 		{"controller: {launcher: false, jobImage: i, jobNamespace: team, nodes: a=b, extraArgs: [--z]}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --image=i --namespace=team --nodes=a=b --z]"},
-		{"controller: {replicas: 2, leaderElection: true}", "Deployment/nexus-ai-nexus-controller", "spec.strategy.type", "RollingUpdate"},
+		{"{}", "Deployment/nexus-ai-nexus-controller", "spec.strategy.type", "RollingUpdate"},
 		{"controller: {nodeSelector: {a: b}, priorityClassName: p}", "Deployment/nexus-ai-nexus-controller", pod + "priorityClassName", "p"},
 		{"{}", "DaemonSet/nexus-ai-nexus-agent", pod + "runtimeClassName", "nvidia"},
 		{"gpu: {runtimeClassName: ''}", "DaemonSet/nexus-ai-nexus-agent", pod + "runtimeClassName", ""},
 		{"{}", "DaemonSet/nexus-ai-nexus-agent", main + "args.2", "--period=5s"},
+		{"agent: {podResources: true}", "DaemonSet/nexus-ai-nexus-agent", main + "args.3", "--pod-resources=/var/lib/kubelet/pod-resources/kubelet.sock"},
+		{"agent: {podResources: true}", "DaemonSet/nexus-ai-nexus-agent", pod + "volumes.1.hostPath.path", "/var/lib/kubelet/pod-resources"},
+		{"agent: {podResources: true}", "DaemonSet/nexus-ai-nexus-agent", pod + "securityContext.runAsUser", "0"},
 		{"agent: {annotate: false}", "DaemonSet/nexus-ai-nexus-agent", pod + "automountServiceAccountToken", "false"},
 		{"workload: {enabled: true}", "Deployment/nexus-ai-nexus", main + "resources.limits", "map[cpu:16 memory:32Gi nvidia.com/gpu:1]"},
 		{"workload: {enabled: true}", "Deployment/nexus-ai-nexus", main + "resources.requests", "map[cpu:8 memory:16Gi nvidia.com/gpu:1]"},
@@ -193,19 +197,19 @@ func TestTheProfileOfTheSeeds(t *testing.T) {
 // What is wrong is refused before anything is made, with the value's name.
 func TestTheSchemaRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"gpu: {count: 0}":                 "/gpu/count",
-		"gpu: {count: 9}":                 "/gpu/count",
-		"gpu: {count: two}":               "/gpu/count",
-		"gpus: {count: 1}":                "gpus",
-		"workload: {enable: true}":        "enable",
-		"autoscaling: {metrics: other}":   "/autoscaling/metrics",
-		"distributed: {masterPort: 80}":   "/distributed/masterPort",
-		"controller: {replicas: 9}":       "/controller/replicas",
-		"controller: {replicas: 2}":       "controller.leaderElection",
-		"persistence: {size: 100}":        "/persistence/size",
-		"hpa: {maxReplicas: 0}":           "/hpa/maxReplicas",
-		"namespace: {podSecurity: lax}":   "/namespace/podSecurity",
-		"workload: {priorityClass: most}": "/workload/priorityClass",
+		"gpu: {count: 0}":                     "/gpu/count",
+		"gpu: {count: 9}":                     "/gpu/count",
+		"gpu: {count: two}":                   "/gpu/count",
+		"gpus: {count: 1}":                    "gpus",
+		"workload: {enable: true}":            "enable",
+		"autoscaling: {metrics: other}":       "/autoscaling/metrics",
+		"distributed: {masterPort: 80}":       "/distributed/masterPort",
+		"controller: {replicas: 9}":           "/controller/replicas",
+		"controller: {leaderElection: false}": "controller.leaderElection",
+		"persistence: {size: 100}":            "/persistence/size",
+		"hpa: {maxReplicas: 0}":               "/hpa/maxReplicas",
+		"namespace: {podSecurity: lax}":       "/namespace/podSecurity",
+		"workload: {priorityClass: most}":     "/workload/priorityClass",
 	} {
 		if _, err := tryRender(t, values(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
@@ -319,7 +323,7 @@ func TestLongNames(t *testing.T) {
 
 // The copies in the chart are the files that they are copies of.
 func TestCopiesInTheChart(t *testing.T) {
-	pairs := map[string]string{"deploy/manifests/admission-policy.yaml": "templates/admission-policy.yaml"}
+	pairs := map[string]string{"deploy/manifests/admission-policy.yaml": "templates/admission-policy.yaml", "deploy/manifests/user-role.yaml": "files/user-role.yaml"}
 	found, err := filepath.Glob("../manifests/crds/*.yaml")
 	if err != nil || len(found) == 0 {
 		t.Fatalf("%v, %v", found, err)
