@@ -46,23 +46,27 @@ type agent struct {
 	logSize   int64 // see proc.LogOptions
 	logFiles  int
 	lossy     sync.Once     // told that logs are incomplete
+	look      time.Duration // 0: the usual
 	grace     time.Duration // from a stop to the kill
 	signalled nexus.Cause   // what a signal that stops a bare launch means
 	log       *slog.Logger
 
-	began    time.Duration // Mono
-	env      map[string]string
-	cgroup   *proc.Cgroup
-	group    *proc.Group
-	board    *board
-	place    place
-	store    *c10d.Server
-	meeting  *rendezvous.Meeting // of several nodes
-	leaving  *stopRequest        // where this node is to go
-	finished *finished
-	rounds   nexus.Rounds
-	stops    chan stopRequest
-	forward  chan syscall.Signal
+	began     time.Duration // Mono
+	env       map[string]string
+	cgroup    *proc.Cgroup
+	container *proc.Cgroup // of the container that an ordered launch is alone in; nil: none
+	group     *proc.Group
+	board     *board
+	place     place
+	store     *c10d.Server
+	meeting   *rendezvous.Meeting // of several nodes
+	leaving   *stopRequest        // where this node is to go
+	finished  *finished
+	ended     ending // of the round endedIn, the last one here, where there is a meeting
+	endedIn   int
+	rounds    nexus.Rounds
+	stops     chan stopRequest
+	forward   chan syscall.Signal
 }
 
 // Agent runs the attempt that dir holds the order of and returns when no process of it is left and the result is
@@ -80,7 +84,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, look: opts.Look, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {
@@ -153,7 +157,7 @@ func (a *agent) run(ctx context.Context) (nexus.Result, error) {
 		}
 	}()
 	result := a.attempt(ctx)
-	result.PeakMemory = nexus.MiB(a.cgroup.PeakMemory() >> 20)
+	result.PeakMemory = nexus.MiB(a.counting().PeakMemory() >> 20)
 	stopWatching()
 	<-watched
 
@@ -254,6 +258,7 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 			return a.result(e, state.Round)
 		}
 		a.say(fmt.Sprintf("%s; round %d begins in %s, %s left after it", e.message, d.Next.Round, about(d.Wait), times(d.Next.RestartsLeft, "restart", "restarts")))
+		a.screen.fault(e, state.Round)
 		if stopped, ok := a.pause(ctx, d.Wait, e); ok {
 			return a.result(stopped, state.Round)
 		}

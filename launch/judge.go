@@ -12,13 +12,16 @@ import (
 // judge says how a round ended, once all of its processes are gone.
 func (a *agent) judge(r *round) ending {
 	if r.stop != nil {
-		return a.stopped(*r.stop, r.began)
+		e := a.stopped(*r.stop, r.began)
+		if r.deaf > 0 && r.stop.grace >= time.Millisecond {
+			e.message += fmt.Sprintf("; %s did not end within %s and %s killed", times(r.deaf, "worker", "workers"), about(r.stop.grace), wereOrWas(r.deaf))
+		}
+		return e
 	}
 	if r.hang != "" {
 		e := ending{cause: nexus.CauseHang, rank: r.hangRank, exit: 1, message: r.hang}
-		if e.rank >= 0 {
-			e.tail = r.outputs.tails[e.rank].Lines()
-			e.rank += a.place.first
+		if local := e.rank - a.place.first; e.rank >= 0 && local >= 0 && local < len(r.workers) {
+			e.tail = r.outputs.tails[local].Lines()
 		}
 		if r.hangStack != nil {
 			e.tail = r.hangStack
@@ -84,16 +87,24 @@ func (a *agent) blame(r *round, f failure, later int, killer oom) ending {
 
 // oomCount is what the OOM killer has done so far: to the attempt, or, where nobody counts that, on the machine.
 func (a *agent) oomCount() int {
-	if a.cgroup.CountsOOM() {
-		return a.cgroup.OOMKills()
+	if c := a.counting(); c.CountsOOM() {
+		return c.OOMKills()
 	}
 	return proc.MachineOOMKills()
 }
 
+// counting is the cgroup that counts what becomes of the attempt's processes: its own, or in a pod the container's.
+func (a *agent) counting() *proc.Cgroup {
+	if a.container != nil && !a.cgroup.CountsOOM() {
+		return a.container
+	}
+	return a.cgroup
+}
+
 // oom is what the OOM killer did since the count was before.
 func (a *agent) oom(before int) oom {
-	o := oom{kills: a.oomCount() - before, ours: a.cgroup.CountsOOM()}
-	if a.order.Limits && o.ours {
+	o := oom{kills: a.oomCount() - before, ours: a.counting().CountsOOM()}
+	if (a.order.Limits || a.container != nil) && o.ours {
 		o.limit = a.order.Seat.Memory
 	}
 	return o

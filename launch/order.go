@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"ainexus.io/nexus"
+	"ainexus.io/proc"
 )
 
 // A place that starts launchers by its own means, as Kubernetes does, hands them what they are to do in their
@@ -53,6 +54,9 @@ func (a *agent) ordered(o Options) {
 	a.order = order
 	if o.Grace == 0 {
 		a.grace = graceOf(order.Spec)
+	}
+	if os.Getpid() == 1 { // alone in a container
+		a.container = proc.ContainerCgroup()
 	}
 	// The node takes the pod away, for a reason that only the place knows: a preemption, a cancellation, a drain.
 	a.signalled = nexus.CauseNode

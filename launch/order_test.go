@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -82,6 +83,15 @@ func TestAnOrderMakesALaunchAnAttempt(t *testing.T) {
 	}
 }
 
+func TestAnOrderedLaunchThatMakesNoProgress(t *testing.T) {
+	t.Parallel()
+	o := trainOrder(t, 2, "stuck=1 wait")
+	o.Spec.NoProgress = nexus.Duration(500 * time.Millisecond)
+	if result := launchOrdered(t, o, nil, io.Discard); result.OK || result.Cause != nexus.CauseHang || result.Rank != 1 {
+		t.Errorf("%+v", result)
+	}
+}
+
 func TestLogsThatCannotBeKeptStopNobody(t *testing.T) {
 	t.Parallel()
 	o := order(t, 1, "echo trained")
@@ -97,19 +107,16 @@ func TestLogsThatCannotBeKeptStopNobody(t *testing.T) {
 func TestTERMToAnOrderedLaunchBecomesACheckpoint(t *testing.T) {
 	t.Parallel()
 	o := trainOrder(t, 2, "")
-	o.Spec.Run.Shell += "; echo then" // below a shell
-	signals, out := make(chan os.Signal, 1), &heard{}
+	o.Spec.Run.Shell += "; echo then"                                    // below a shell
+	signals, out, once := make(chan os.Signal, 1), &heard{}, sync.Once{} // a second TERM would kill
 	out.each = func(text string) {
 		if strings.Count(text, "training\n") == 2 {
-			select {
-			case signals <- syscall.SIGTERM:
-			default:
-			}
+			once.Do(func() { signals <- syscall.SIGTERM })
 		}
 	}
 	result := launchOrdered(t, o, signals, out)
 	if result.OK || result.Cause != nexus.CauseNode || result.Exit != 128+15 || result.Ack == nil || result.Ack.Attempt != o.Job+"/1" {
-		t.Errorf("%+v", result)
+		t.Errorf("%+v\n%s", result, out.text)
 	}
 }
 

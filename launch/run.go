@@ -35,11 +35,13 @@ func Run(ctx context.Context, opts Options) (nexus.Result, error) {
 		}
 	}
 	defer func() { a.screen.close() }()
-	if opts.Stdout != nil {
-		a.screen.out = proc.NewLive(opts.Stdout, opts.Terminal)
-	}
 	if opts.Stderr != nil {
-		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal)
+		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal, nil)
+	}
+	if opts.Stdout != nil {
+		a.screen.out = proc.NewLive(opts.Stdout, opts.Terminal, func() {
+			a.say("whoever reads our output has taken nothing for ten seconds; the workers wait for it (--redirects 3 needs no reader)")
+		})
 	}
 	return a.runWith(ctx, opts)
 }

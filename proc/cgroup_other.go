@@ -22,6 +22,9 @@ func (c *Cgroup) CountsOOM() bool { return false }
 // MachineOOMKills is 0: this system has no OOM killer that counts.
 func MachineOOMKills() int { return 0 }
 
+// ContainerCgroup is nil: containers are Linux'.
+func ContainerCgroup() *Cgroup { return nil }
+
 // Remove does nothing.
 func (c *Cgroup) Remove() {}
 

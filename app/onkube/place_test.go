@@ -119,7 +119,7 @@ type object struct {
 		Phase                                    nexus.Phase
 		Reason, Message                          string
 		Attempt, RestartsUsed, Preemptions, GPUs int
-		Started, Finished, CheckpointAt          time.Time
+		Started, Finished                        time.Time
 		Seats                                    []struct{ Node string }
 		Stop, StopFor                            string
 		StopBy                                   time.Time

@@ -81,15 +81,16 @@ spec:
 	}
 }
 
-// failsAndIsTakenAway is a job whose first attempt fails, which is charged, and whose second loses its pod, which is not.
+// failsAndIsTakenAway is a job whose first attempt fails and whose second runs out of memory, which is charged, and whose
+// third loses its pod, which is not.
 func (c cluster) failsAndIsTakenAway(t *testing.T) {
 	c.document(`
 apiVersion: ainexus.io/v1alpha1
 kind: NexusJob
 metadata: {name: fragile}
 spec:
-  resources: {cpu: 1, memory: 256MiB, shm: 64MiB}
-  restart: {max: 1, "on": [exit, node]}
+  resources: {cpu: 1, memory: 128MiB, shm: 64MiB}
+  restart: {max: 2, "on": [exit, node]}
   env: {PRICE: "$(HOME) is 5 $"}
   run: |
     case $NEXUS_ATTEMPT in
@@ -97,28 +98,35 @@ spec:
       echo "this goes wrong" >&2
       exit 3 ;;
     */2)
-      echo "attempt 2 is up"
+      busybox tail /dev/zero ;;
+    */3)
+      echo "attempt 3 is up"
       while :; do busybox sleep 1; done ;;
     esac
     echo "user $(busybox id -u):$(busybox id -g) in $HOME, $PRICE, shm $(busybox df -m /dev/shm | busybox awk 'NR == 2 {print $2}') MiB"
     echo yes >/tmp/written
 `)
-	c.says("fragile", 2, "attempt 2 is up")
-	o := c.phase("fragile", nexus.Running)
-	if r := o.Status.Result; o.Status.RestartsUsed != 1 || r == nil || r.Cause != nexus.CauseExit || r.Exit != 3 || r.Message != "rank 0 exited with code 3" {
+	o := c.until("fragile", "at its second attempt", func(o object) bool { return o.Status.Attempt >= 2 })
+	if r := o.Status.Result; r == nil || r.Attempt == 1 && (r.Cause != nexus.CauseExit || r.Exit != 3 || r.Message != "rank 0 exited with code 3") {
 		t.Errorf("its first attempt ended as %+v, of %+v", r, o.Status)
 	}
-	pod := "--selector=ainexus.io/job=fragile,ainexus.io/attempt=2"
+	c.says("fragile", 3, "attempt 3 is up")
+	o = c.phase("fragile", nexus.Running)
+	const killed = "rank 0 exited with code 137 after the kernel's OOM killer ended one of its processes, memory limit 128 MiB"
+	if r := o.Status.Result; o.Status.RestartsUsed != 2 || r == nil || r.Cause != nexus.CauseOOM || r.Message != killed {
+		t.Errorf("its second attempt ended as %+v, of %+v", r, o.Status)
+	}
+	pod := "--selector=ainexus.io/job=fragile,ainexus.io/attempt=3"
 	name := c.plane.Kubectl("get", "pods", "--namespace=team", pod, "-o", "name")
 	if out := c.plane.Kubectl("exec", "--namespace=team", strings.TrimSpace(name), "--", "/opt/nexus/nexus", "version"); !strings.Contains(out, "nexus") {
 		t.Errorf("the program in the pod says %q", out)
 	}
 	c.plane.Kubectl("delete", "pod", "--namespace=team", pod, "--wait=false")
 	o = c.phase("fragile", nexus.Succeeded)
-	if o.Status.Attempt != 3 || o.Status.RestartsUsed != 1 {
+	if o.Status.Attempt != 4 || o.Status.RestartsUsed != 2 {
 		t.Errorf("it ended as %+v", o.Status)
 	}
-	log := c.log("fragile", 3, 0)
+	log := c.log("fragile", 4, 0)
 	if want := "user 1000:1000 in /tmp, $(HOME) is 5 $, shm 64 MiB\n"; !strings.Contains(log, want) {
 		t.Errorf("no %q in its log:\n%s", want, log)
 	}
@@ -179,12 +187,15 @@ spec:
   priority: high
   resources: {cpu: %d, memory: 512MiB}
   workdir: /mnist
-  run: ./mnist -data data -epochs 1 -limit 1280 -checkpoints /tmp/ckpt
+  volumes: [{pvc: kept, path: /kept}]
+  run: |
+    until [ -e /kept/go ]; do busybox sleep 0.2; done
+    ./mnist -data data -epochs 1 -limit 1280 -checkpoints /tmp/ckpt
 `, runtime.NumCPU()))
 	asked := time.Now()
 	o := c.until("long", "preempted", func(o object) bool { return o.Status.Preemptions == 1 })
 	t.Logf("it yielded %s after urgent was submitted: %s: %s", time.Since(asked).Round(100*time.Millisecond), o.Status.Reason, o.Status.Message)
-	if o.Status.Phase != nexus.Pending || o.Status.CheckpointAt.IsZero() || o.Status.RestartsUsed != 0 {
+	if o.Status.Phase != nexus.Pending || o.Status.Checkpoint == nil || o.Status.RestartsUsed != 0 {
 		t.Errorf("it yielded without an acknowledged checkpoint, or was charged: %+v", o.Status)
 	}
 	list, err := saved.List(t.Context(), filepath.Join(kept, "ckpt"), o.Metadata.UID, false)
@@ -194,8 +205,14 @@ spec:
 	if gone, err := os.ReadFile(filepath.Join(kept, "ckpt", "logs", o.Metadata.UID, "1", "0.log")); err != nil || !strings.Contains(string(gone), "epoch 1/") {
 		t.Errorf("the log of the attempt whose pods are gone: %q, %v", gone, err)
 	}
+	if c := o.Status.Checkpoint; c != nil && (c.Attempt != 1 || c.Step != list[0].Step || filepath.Base(c.Path) != filepath.Base(list[0].Path)) {
+		t.Errorf("it acknowledged %+v, and saved %+v", c, list[0])
+	}
 	step := int(list[0].Step)
 	epochs(step/stepsPerEpoch + 2)
+	if err := os.WriteFile(filepath.Join(kept, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	c.phase("urgent", nexus.Succeeded)
 	o = c.phase("long", nexus.Succeeded)
 	if o.Status.Attempt != 2 || o.Status.Preemptions != 1 || o.Status.RestartsUsed != 0 {
@@ -236,8 +253,7 @@ func (c cluster) says(job string, attempt int, what string) {
 		if err == nil && strings.Contains(log, what) {
 			return
 		}
-		if time.Now().After(end) {
-			o, _ := c.get(job)
+		if o, _ := c.get(job); time.Now().After(end) || o.Status.Phase.Over() {
 			c.t.Fatalf("attempt %d of %s never says %q: %v\n%s\n%+v", attempt, job, what, err, log, o.Status)
 		}
 	}

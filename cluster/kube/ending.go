@@ -103,7 +103,7 @@ func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at ti
 	if result.Ack != nil {
 		acknowledge(st, result.Attempt, result.Ack, at)
 	}
-	again := slices.Contains(spec.Restart.On, result.Cause)
+	again := answered(spec.Restart.On, result.Cause)
 	back := func(reason string, losses int, pause time.Duration) string {
 		st.Phase, st.Reason, st.Message, st.Losses = string(nexus.Pending), reason, "back in line: "+result.Message, losses
 		st.Served.Duration += max(0, at.Sub(r.job.Started))
@@ -140,6 +140,12 @@ func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at ti
 		return back("Restarting", 0, pause)
 	}
 	return over(nexus.Failed, result.Message)
+}
+
+// answered reports whether a job is to go on after a cause. Running out of memory is an exit to who does not name it, as
+// the launcher has it on one machine.
+func answered(on []nexus.Cause, cause nexus.Cause) bool {
+	return slices.Contains(on, cause) || cause == nexus.CauseOOM && slices.Contains(on, nexus.CauseExit)
 }
 
 // acknowledge records a checkpoint, unless it has been.

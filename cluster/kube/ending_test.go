@@ -46,6 +46,7 @@ func TestEndings(t *testing.T) {
 		{name: "the budget is used up", max: 2, used: 2, batch: finished(batchv1.JobFailed, ""), pods: []*pod{exit(0, 1, 0)}, cause: nexus.CauseExit, exit: 1, phase: nexus.Failed, charge: 2},
 		{name: "exit is not to be answered", max: 2, on: []nexus.Cause{nexus.CauseNode}, batch: finished(batchv1.JobFailed, ""), pods: []*pod{exit(0, 1, 0)}, cause: nexus.CauseExit, exit: 1, phase: nexus.Failed},
 		{name: "out of memory", batch: finished(batchv1.JobFailed, ""), pods: []*pod{{over: true, end: &ending{exit: 137, oom: true}}}, cause: nexus.CauseOOM, exit: 137, phase: nexus.Failed},
+		{name: "out of memory, budget", max: 1, batch: finished(batchv1.JobFailed, ""), pods: []*pod{{over: true, end: &ending{exit: 137, oom: true}}}, cause: nexus.CauseOOM, exit: 137, phase: nexus.Pending, charge: 1, back: true},
 		{name: "the node went away", used: 1, batch: finished(batchv1.JobFailed, ""), pods: []*pod{{over: true, lost: "the node went away"}, exit(1, 143, 0)}, cause: nexus.CauseNode, exit: 1, phase: nexus.Pending, charge: 1, back: true},
 		{name: "node is not to be answered", on: []nexus.Cause{nexus.CauseExit}, batch: finished(batchv1.JobFailed, ""), pods: []*pod{{over: true, lost: "gone"}}, cause: nexus.CauseNode, exit: 1, phase: nexus.Failed},
 		{name: "its Job was deleted", max: 1, used: 1, cause: nexus.CauseNode, exit: 1, phase: nexus.Pending, charge: 1, back: true},
