@@ -40,6 +40,8 @@ type ControllerOptions struct {
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
 	Backoff time.Duration
+	// Custom is where the metrics are served that autoscalers want. Default: they are not.
+	Custom GPUMetricsOptions
 	// Listen is the host:port of /health and /ready, and Metrics that of /metrics. Default: they are not served.
 	Listen, Metrics string
 	// Observers are told of each cycle. Default: nobody.
@@ -51,6 +53,7 @@ type ControllerOptions struct {
 // Controller is the engine over a Kubernetes cluster.
 type Controller struct {
 	place  *kube.Place
+	custom custom
 	engine *engine.Engine
 	doors  []*door
 	log    *slog.Logger
@@ -80,13 +83,17 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	custom, err := openCustom(opts)
+	if err != nil {
+		return nil, errors.Join(err, place.Stop())
+	}
 	counts := metrics.New(jobsOnly{place})
 	tally.to = counts
 	observers := append([]engine.Observer{counter{counts}}, opts.Observers...)
-	c := &Controller{place: place, engine: engine.New(place, policy.Default(), observers, opts.Logger), log: opts.Logger, life: newLife()}
+	c := &Controller{place: place, custom: custom, engine: engine.New(place, policy.Default(), observers, opts.Logger), log: opts.Logger, life: newLife()}
 	c.doors, err = openDoors(opts.Logger, opening{opts.Listen, probes(c.unready)}, opening{opts.Metrics, metricsOnly(counts.Handler())})
 	if err != nil {
-		return nil, errors.Join(err, place.Stop())
+		return nil, errors.Join(err, custom.stop(), place.Stop())
 	}
 	return c, nil
 }
@@ -114,6 +121,7 @@ func (jobsOnly) Devices(context.Context) []metrics.Device { return nil }
 func (c *Controller) Start() {
 	c.life.start.Do(func() {
 		c.place.Start()
+		c.custom.start()
 		for _, d := range c.doors {
 			d.start()
 		}
@@ -135,7 +143,7 @@ func (c *Controller) Stop() error {
 	c.life.stop.Do(func() {
 		c.life.cancel()
 		c.life.running.Wait()
-		c.life.err = c.place.Stop()
+		c.life.err = errors.Join(c.custom.stop(), c.place.Stop())
 		for _, d := range c.doors { // last: until then it can be seen how it ends
 			c.life.err = errors.Join(c.life.err, d.stop())
 		}

@@ -36,6 +36,9 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&o.Stuck, "stuck-after", 10*time.Minute, "how long it may be impossible to start a job's containers, for want of their image perhaps, before the job fails")
 	cmd.Flags().StringArrayVar(&o.Templates, "node-template", nil, "a node that an autoscaler may add, for queues with scale_up: gpus=8,gpu_model=NAME,gpu_memory=80GiB,cpu=64,memory=512GiB; can be repeated")
 	cmd.Flags().DurationVar(&o.ScaleUpTimeout, "scale-up-timeout", 10*time.Minute, "how long a job of such a queue waits for nodes before it goes back in line")
+	cmd.Flags().StringVar(&o.Custom.Listen, "custom-metrics-listen", "", "serve custom.metrics.k8s.io, for autoscalers, at this host:port")
+	cmd.Flags().StringVar(&o.Custom.Certs, "custom-metrics-certs", "", "directory with tls.crt and tls.key for that")
+	cmd.Flags().StringVar(&o.Custom.Agents, "custom-metrics-agents", "", "labels of the pods that tell of GPUs (default app.kubernetes.io/component in (agent,dcgm-exporter))")
 	return cmd
 }
 

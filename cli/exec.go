@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -54,6 +55,10 @@ func (p *program) execCommand() *cobra.Command {
 			view, err := client.Job(cmd.Context(), args[0])
 			if err != nil {
 				return err
+			}
+			if _, cluster, _ := p.cluster(); cluster {
+				return &nexus.Error{Code: nexus.CodeConflict, Message: "exec starts a process on this machine, and the workers of " + title(view.Job) + " are in pods",
+					Hint: fmt.Sprintf("kubectl exec -it job/%s-%d -c main -- %s", view.ID, view.Attempt, strings.Join(args[1:], " "))}
 			}
 			worker, err := workerOf(view, rank)
 			if err != nil {

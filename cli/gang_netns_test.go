@@ -87,6 +87,25 @@ func TestGangGoesAroundTheStoresPort(t *testing.T) {
 	}
 }
 
+// A node that dies in the middle ends the check on all others, with a sentence, and nobody waits for its turn.
+func TestGangLosesANode(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t, 3)
+	var checks []*launched
+	for i, n := range l.nodes {
+		checks = append(checks, n.start(filepath.Join(built, "nexus"), "doctor", "--gang", "--nnodes", "3",
+			"--rdzv-endpoint", l.nodes[0].addr, "--node-rank", fmt.Sprint(i), "--limit", "90s"))
+	}
+	checks[0].says("measuring pairs")
+	checks[2].kill()
+	for _, c := range checks[:2] {
+		c.ends(1)
+		if !strings.Contains(c.text(), "error: a node was lost in the middle of the check") {
+			t.Errorf("node %s says\n%s", c.n.name, c.text())
+		}
+	}
+}
+
 // What is said wrongly is refused in one line, and nobody waits.
 func TestGangRefuses(t *testing.T) {
 	t.Parallel()

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"ainexus.io/app"
+	"ainexus.io/cluster/kube/code"
 	"ainexus.io/gpu"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
@@ -24,6 +28,7 @@ const (
 	verbSampler = "gpu-sampler"
 	verbLaunch  = "launch"
 	verbCopy    = "copy-to"
+	verbUnpack  = "unpack"
 )
 
 // direct finds the verbs that are run without the tree of commands: each is a process that somebody waits for, and
@@ -40,6 +45,8 @@ func (p *program) direct(args []string) (verb func([]string) error, ok bool) {
 		return p.launch, true
 	case verbCopy:
 		return p.copyTo, true
+	case verbUnpack:
+		return p.unpack, true
 	}
 	return nil, false
 }
@@ -76,6 +83,25 @@ func ownArgv(verb string) []string {
 		return nil
 	}
 	return []string{own, verb}
+}
+
+// unpack lays the code of a job out, as an init container: unpack PARTS SUM DIR.
+func (p *program) unpack(args []string) error {
+	if len(args) != 3 {
+		return &nexus.Error{Code: nexus.CodeInvalid, Message: "unpack takes the directory of the parts, their checksum and where to"}
+	}
+	var data []byte
+	for i := 0; ; i++ {
+		part, err := os.ReadFile(filepath.Join(args[0], "part-"+strconv.Itoa(i)))
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading code: %w", err)
+		}
+		data = append(data, part...)
+	}
+	return code.Unpack(data, args[1], args[2])
 }
 
 // copyTo leaves this program where a pod's main container finds it: copy-to FILE.

@@ -2,7 +2,10 @@ package cli_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -150,6 +153,8 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	a.nexus(0, `long \(long-[a-z2-7]{6}\) is stopping`, "cancel", "long")
 	a.nexus(130, `long was cancelled`, "wait", "long")
 
+	codeIsUploaded(a, plane)
+
 	// Queues are for who may change them.
 	a.nexus(0, `^default +`, "queues")
 	a.with("name: research\nquota: [{gpus: 8}]\n", 5, `cannot create resource "nexusqueues"`, "queues", "apply", "-")
@@ -161,7 +166,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	root.nexus(0, `queue research is deleted`, "--context", "kube", "queues", "delete", "research")
 
 	// What makes no sense here says so in a line with a hint.
-	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}} {
+	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}, {"exec", "big", "--", "ls"}} {
 		a.nexus(5, `^error: .*\nhint: `, args...)
 	}
 	a.with("run: x\n", 5, `only the controller`, "submit", "--dry-run", "-")
@@ -181,4 +186,98 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone.nexus(3, fmt.Sprintf("error: the API server at %s does not answer", "https://127.0.0.1:1"), "--context", "kube", "ps")
+}
+
+// code: upload: what is in the directory of the job file, without what .gitignore leaves out, is in Secrets that go with the
+// job, and an init container lays it out. No container runs here: the test does what that one is told, with what the API
+// server would mount.
+func codeIsUploaded(a ann, plane *kubetest.Plane) {
+	t := a.t
+	t.Helper()
+	dir := filepath.Join(a.home, "project")
+	noise := make([]byte, 2<<20) // more than one Secret holds
+	if _, err := rand.NewChaCha8([32]byte{}).Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"job.yaml": "name: coded\ncode: upload\nresources: {gpus: 1}\nrun: python train.py\n", "train.py": "print(1)\n", "vocabulary.bin": string(noise),
+		".gitignore": "*.pt\n", "model.pt": "weights"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := strings.TrimSpace(a.nexus(0, `^coded-[a-z2-7]{6}$`, "submit", filepath.Join(dir, "job.yaml"), "-o", "name"))
+	a.until(`^coded .* Running`, "ps")
+	pod := plane.Kubectl("get", "pods", "--namespace=team", "-l", "ainexus.io/job="+id, "-o", "json")
+	var list struct {
+		Items []struct {
+			Spec struct {
+				InitContainers []struct{ Command []string }
+				Containers     []struct{ WorkingDir string }
+				Volumes        []struct {
+					Projected struct {
+						Sources []struct {
+							Secret struct {
+								Name  string
+								Items []struct{ Key, Path string }
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(pod), &list); err != nil || len(list.Items) != 1 {
+		t.Fatalf("its pods: %v, %s", err, pod)
+	}
+	spec := list.Items[0].Spec
+	parts, out := t.TempDir(), t.TempDir()
+	for _, v := range spec.Volumes {
+		for _, s := range v.Projected.Sources {
+			text := plane.Kubectl("get", "secret", s.Secret.Name, "--namespace=team", "-o", "jsonpath={.data."+s.Secret.Items[0].Key+"}")
+			data, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(parts, s.Secret.Items[0].Path), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	command := spec.InitContainers[len(spec.InitContainers)-1].Command
+	if len(command) != 5 || command[0] != "/nexus" || command[1] != "unpack" || command[4] != "/workspace" || spec.Containers[0].WorkingDir != "/workspace" {
+		t.Fatalf("it is laid out by %q, for %+v", command, spec.Containers)
+	}
+	a.nexus(0, "", command[1], parts, command[3], out)
+	for name, want := range map[string]string{"train.py": "print(1)\n", "vocabulary.bin": string(noise)} {
+		if got, err := os.ReadFile(filepath.Join(out, name)); err != nil || string(got) != want {
+			t.Errorf("%s is not what it was: %v", name, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(out, "model.pt")); err == nil {
+		t.Error("what .gitignore leaves out was uploaded")
+	}
+	plane.Kubectl("delete", "nexusjob", id, "--namespace=team")
+	plane.Until("its Secrets gone", func() error {
+		if left := plane.Kubectl("get", "secrets", "--namespace=team", "-l", "ainexus.io/job="+id, "-o", "name"); left != "" {
+			return fmt.Errorf("there are %s", left)
+		}
+		return nil
+	})
+	if err := os.WriteFile(filepath.Join(dir, "more.bin"), append(noise, noise...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range noise { // other noise, that does not compress
+		noise[i] ^= byte(i * 7)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "yet.bin"), noise, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.nexus(2, `larger than 4 MiB when it is packed(.|\n)*hint: leave data out`, "submit", filepath.Join(dir, "job.yaml"))
+	if out, err := plane.TryKubectl("apiVersion: ainexus.io/v1alpha1\nkind: NexusJob\nmetadata: {name: bare}\nspec: {run: x, code: upload}\n", "apply", "--namespace=team", "-f", "-"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	a.until(`nexus submit packs and uploads it`, "why", "bare")
 }

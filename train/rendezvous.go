@@ -35,9 +35,13 @@ func join(ctx context.Context, opts Options, env Env, log *slog.Logger) (*collec
 		closeStore()
 		return nil, nil, err
 	}
-	group, err := collective.Join(ctx, collective.Config{
+	config := collective.Config{
 		Rank: env.Rank, Size: env.WorldSize, Store: store, Host: host, Timeout: opts.Timeout, Prefix: prefix, Log: log,
-	})
+	}
+	if opts.Carrier != nil {
+		config.Carrier = func() (collective.Carrier, error) { return opts.Carrier(env.LocalRank, env.LocalWorldSize) }
+	}
+	group, err := collective.Join(ctx, config)
 	if err != nil {
 		closeStore()
 		return nil, nil, err

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"ainexus.io/train/collective"
 )
 
 // Options are the settings of a run. The zero value is good.
@@ -23,6 +25,10 @@ type Options struct {
 	JoinTimeout time.Duration // how long to wait for all ranks at the start; default 5 minutes
 	Timeout     time.Duration // of one collective; default 10 minutes
 	BucketBytes int           // gradients that travel together; default 4 MiB
+
+	// Carrier carries gradients and other large buffers past memory and TCP where it can be had: Find of package
+	// nccl, for one. It is told which rank of this machine this is, and how many there are (0: not known).
+	Carrier func(localRank, localSize int) (collective.Carrier, error)
 
 	Log io.Writer // default os.Stderr
 	Env *Env      // default: FromEnv(os.Getenv)

@@ -22,6 +22,8 @@
 // placed; all others are the node's [nexus.Taken] (node.go). The kube-scheduler has the last word: where it finds no
 // room for a pod, because the picture was old, the whole attempt goes back in line and nothing is charged.
 //
+// [Client] is for users: what they see and ask for, by their own rights (remote*.go). Their code travels by package code.
+//
 // What a plan should be is left to the planner, which devices of a node a pod gets to the device plugin, ranks and
 // workers to the agent in the pods (`nexus launch`).
 package kube

@@ -117,6 +117,7 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 	}
 	addVolumes(&spec, &j.Spec)
 	addLauncher(&spec, opts)
+	addCode(&spec, o, opts)
 	restrict(&spec)
 	return spec
 }

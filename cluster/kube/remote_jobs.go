@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"ainexus.io/api"
+	"ainexus.io/cluster/kube/code"
 	"ainexus.io/cluster/kube/v1alpha1"
 	"ainexus.io/nexus"
 )
@@ -39,6 +40,12 @@ func (c *Client) Submit(ctx context.Context, s api.Submission) (nexus.Job, error
 	if s.Hold {
 		o.Annotations[AnnotationHold] = c.whoami(ctx)
 	}
+	var parcel code.Archive
+	if s.Spec.Code != "" {
+		if parcel, err = packed(o, s); err != nil {
+			return nexus.Job{}, err
+		}
+	}
 	got := &v1alpha1.NexusJob{}
 	err = c.clients.nexus.Post().Namespace(c.namespace).Resource(resourceJobs).Timeout(requestPatience).Body(o).Do(ctx).Into(got)
 	if apierrors.IsAlreadyExists(err) && s.Key != "" {
@@ -48,6 +55,11 @@ func (c *Client) Submit(ctx context.Context, s api.Submission) (nexus.Job, error
 	}
 	if err != nil {
 		return nexus.Job{}, c.problem(err)
+	}
+	if s.Spec.Code != "" {
+		if got, err = c.upload(ctx, got, parcel, s.Hold); err != nil {
+			return nexus.Job{}, err
+		}
 	}
 	return viewOf(got).Job, nil
 }
@@ -68,7 +80,10 @@ func (c *Client) objectOf(s api.Submission) (*v1alpha1.NexusJob, error) {
 	}
 	title := spec.Name
 	spec.Name = ""
-	if !filepath.IsAbs(spec.Workdir) {
+	switch {
+	case spec.Code != "":
+		spec.Workdir = workspace
+	case !filepath.IsAbs(spec.Workdir):
 		spec.Workdir = "" // where the image says
 	}
 	o := &v1alpha1.NexusJob{

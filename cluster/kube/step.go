@@ -209,6 +209,9 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 			return fmt.Errorf("creating Service %s: %w", service.Name, err)
 		}
 	}
+	if s.job.Spec.Code != "" && p.opts.LauncherImage == "" {
+		return p.refused(ctx, s, errNoLauncher)
+	}
 	p.view.makes(id, s.job.Attempt)
 	err := p.clients.createAttempt(ctx, p.attemptOf(s))
 	switch { // one that exists is asked for the next time

@@ -114,6 +114,10 @@ func jobOf(o *v1alpha1.NexusJob) (nexus.Job, error) {
 	if j.Spec.Resources.CPU == 0 {
 		j.Spec.Resources.CPU = nexus.CPU(max(1, j.Spec.Workers) * 1000)
 	}
+	if j.Spec.Code != "" && o.Annotations[AnnotationCode] == "" {
+		return j, &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: "there is no code: nexus submit packs and uploads it, kubectl does not",
+			Hint: "submit the job file by nexus submit, or put the code into the image or on a volume"}
+	}
 	return j, unable(&j.Spec)
 }
 
@@ -131,8 +135,6 @@ func unable(s *nexus.Spec) error {
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on this cluster", Hint: "submit a job for each index"}
 	case len(s.After) > 0:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "after", Message: "waiting for other jobs does not work on this cluster", Hint: "submit it when they are over"}
-	case s.Code != "":
-		return &nexus.Error{Code: nexus.CodeUnfit, Field: "code", Message: "code cannot be uploaded to this cluster", Hint: "put it into the image or on a volume"}
 	}
 	for name, v := range s.Env {
 		if v.From != "" && !isSecret(v.From) {

@@ -97,13 +97,13 @@ func TestSettingsHold(t *testing.T) {
 	port := rapid.Custom(func(t *rapid.T) Port {
 		return Port{
 			HCA: rapid.SampledFrom([]string{"mlx5_0", "mlx5_1", "mlx5_2"}).Draw(t, "hca"), Number: rapid.IntRange(1, 2).Draw(t, "number"),
-			Active: rapid.Bool().Draw(t, "active"), RateGbit: rapid.SampledFrom([]int{Unknown, 10, 100, 200, 400}).Draw(t, "rate"),
+			Active: rapid.Bool().Draw(t, "active"), Reach: rapid.Bool().Draw(t, "reach"), RateGbit: rapid.SampledFrom([]int{Unknown, 10, 100, 200, 400}).Draw(t, "rate"),
 			Ethernet: rapid.Bool().Draw(t, "ethernet"), GID: rapid.IntRange(-1, 3).Draw(t, "gid"), NUMA: rapid.IntRange(-1, 1).Draw(t, "numa"),
 		}
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		f := Facts{
-			Ports: rapid.SliceOfN(port, 0, 4).Draw(t, "ports"), Verbs: rapid.Bool().Draw(t, "verbs"),
+			Ports:      rapid.SliceOfN(port, 0, 4).Draw(t, "ports"),
 			Interfaces: []Interface{{Name: "eth0", Up: true, SpeedMbit: rapid.SampledFrom([]int{Unknown, 1000, 100_000}).Draw(t, "speed"), MTU: 1500}},
 			GPUs:       rapid.SliceOfN(rapid.Just(GPU{Bus: "0000:01:00.0"}), 0, 2).Draw(t, "gpus"),
 		}

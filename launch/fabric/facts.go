@@ -15,7 +15,6 @@ type Facts struct {
 	Doubts     []string    `json:"doubts,omitempty"` // what spoke against another one
 	Interfaces []Interface `json:"interfaces"`
 	Ports      []Port      `json:"ports"` // of InfiniBand and RoCE
-	Verbs      bool        `json:"verbs"` // /dev/infiniband/uverbs* is there, by which programs reach those
 	GPUs       []GPU       `json:"gpus"`
 
 	PeerMemory string   `json:"peer_memory,omitempty"` // what lets network cards reach GPU memory: nvidia_peermem, dmabuf, or empty
@@ -40,6 +39,7 @@ type Port struct {
 	Number    int    `json:"number"`
 	Active    bool   `json:"active"`
 	State     string `json:"state"`     // ACTIVE, DOWN, INIT, ...
+	Reach     bool   `json:"reach"`     // its /dev/infiniband/uverbs* is there, by which programs use it
 	RateGbit  int    `json:"rate_gbit"` // or Unknown
 	Ethernet  bool   `json:"ethernet"`  // RoCE
 	GID       int    `json:"gid"`       // with RoCE, the index of its version 2 address over IPv4, or Unknown

@@ -58,7 +58,7 @@ func (f Facts) noteInfiniBand() Note {
 	}
 	if len(ports) == 0 {
 		hint := "ibstat says more; a cable, a switch or the subnet manager"
-		if !f.Verbs {
+		if f.noFiles() {
 			hint = "give the container /dev/infiniband"
 		}
 		return Note{"infiniband", true, f.unusable(), hint}

@@ -15,7 +15,7 @@ import (
 func Read(files fs.FS, getenv func(string) string) Facts {
 	r := reader{files}
 	f := Facts{Interfaces: r.interfaces(), GPUs: r.gpus(), ShmMiB: Unknown}
-	f.Ports, f.Verbs = r.ports(), len(r.glob("dev/infiniband/uverbs*")) > 0
+	f.Ports = r.ports()
 	f.PeerMemory, f.Configured = r.peerMemory(), r.configured(getenv)
 	for _, g := range f.GPUs { // "identity" is iommu=pt: nothing is translated
 		f.IOMMU = f.IOMMU || strings.HasPrefix(r.text("sys/bus/pci/devices/"+g.Bus+"/iommu_group/type"), "DMA")
@@ -56,12 +56,13 @@ func (r reader) interfaces() (list []Interface) {
 }
 
 func (r reader) ports() (list []Port) {
+	verbs := r.verbs()
 	for _, dir := range r.glob("sys/class/infiniband/*/ports/*") {
 		hca := path.Dir(path.Dir(dir))
 		p := Port{HCA: path.Base(hca), Number: atoi(path.Base(dir)), RateGbit: gbit(r.text(dir + "/rate")), GID: Unknown, NUMA: r.number(hca + "/device/numa_node")}
 		_, p.State, _ = strings.Cut(r.text(dir+"/state"), ": ")
 		p.Active, p.Ethernet = p.State == "ACTIVE", r.text(dir+"/link_layer") == "Ethernet"
-		p.path = r.pci(hca)
+		p.path, p.Reach = r.pci(hca), verbs(p.HCA)
 		if p.Ethernet {
 			p.GID, p.Interface = r.gid(dir)
 		}
@@ -71,6 +72,25 @@ func (r reader) ports() (list []Port) {
 		return cmp.Or(natural(a.HCA, b.HCA), cmp.Compare(a.Number, b.Number))
 	})
 	return list
+}
+
+// verbs says which adapters programs may use: a container sees all in /sys, and has the device files of those it was given.
+// Where /sys does not say whose a file is, any one will do.
+func (r reader) verbs() func(hca string) bool {
+	there := map[string]bool{}
+	for _, file := range r.glob("dev/infiniband/uverbs*") {
+		there[path.Base(file)] = true
+	}
+	owner := map[string]string{}
+	for _, dir := range r.glob("sys/class/infiniband_verbs/uverbs*") {
+		owner[r.text(dir+"/ibdev")] = path.Base(dir)
+	}
+	return func(hca string) bool {
+		if file, known := owner[hca]; known {
+			return there[file]
+		}
+		return len(there) > 0
+	}
 }
 
 // gid finds the address that routed RoCE goes by: version 2, over IPv4.

@@ -75,17 +75,14 @@ func infiniband(f Facts, ports []Port) (list []Setting) {
 // usable are the ports that carry the gang's traffic: active, of one network. InfiniBand comes before Ethernet, and of
 // either only what is at least half as fast as the fastest: the others are for storage or management.
 func (f Facts) usable() (list []Port) {
-	if !f.Verbs {
-		return nil
-	}
 	best := Port{RateGbit: Unknown, Ethernet: true}
 	for _, p := range f.Ports {
-		if p.Active && (p.Ethernet == best.Ethernet && p.RateGbit > best.RateGbit || !p.Ethernet && best.Ethernet) {
+		if p.Active && p.Reach && (p.Ethernet == best.Ethernet && p.RateGbit > best.RateGbit || !p.Ethernet && best.Ethernet) {
 			best = p
 		}
 	}
 	for _, p := range f.Ports {
-		if p.Active && p.Ethernet == best.Ethernet && (p.RateGbit == Unknown || 2*p.RateGbit >= best.RateGbit) {
+		if p.Active && p.Reach && p.Ethernet == best.Ethernet && (p.RateGbit == Unknown || 2*p.RateGbit >= best.RateGbit) {
 			list = append(list, p)
 		}
 	}
@@ -104,6 +101,8 @@ func (f Facts) leftOut() string {
 		case used[p.Name()]:
 		case !p.Active:
 			words = append(words, fmt.Sprintf("%s (%s)", p.Name(), strings.ToLower(p.State)))
+		case !p.Reach:
+			words = append(words, p.Name()+" (no device file)")
 		default:
 			words = append(words, fmt.Sprintf("%s (%s)", p.Name(), describe(p)))
 		}
@@ -113,10 +112,15 @@ func (f Facts) leftOut() string {
 
 // unusable says why none of the ports there are is used.
 func (f Facts) unusable() string {
-	if !f.Verbs {
+	if f.noFiles() {
 		return "there are InfiniBand ports, and no /dev/infiniband to reach them by"
 	}
-	return "no InfiniBand port is active: " + f.leftOut()
+	return "no InfiniBand port can be used: " + f.leftOut()
+}
+
+// noFiles says whether no port has a device file.
+func (f Facts) noFiles() bool {
+	return !slices.ContainsFunc(f.Ports, func(p Port) bool { return p.Reach })
 }
 
 func describe(p Port) string {

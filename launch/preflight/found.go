@@ -27,7 +27,6 @@ type Node struct {
 	Fabric    string  `json:"fabric"` // what NCCL would use: sockets, or NCCL_IB_HCA
 	Open      []int   `json:"open"`   // ports that it listened on, the last one the kernel's choice
 	Taken     []Taken `json:"taken,omitempty"`
-	id        string
 }
 
 // Taken is a port that a node could not listen on.

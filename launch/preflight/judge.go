@@ -40,13 +40,15 @@ const (
 
 // Judge makes a report of what was found. It is a pure function.
 func Judge(f Found) Report {
-	var r Report
+	r := Report{Nodes: []Node{}, Troubles: []Trouble{}}
+	f.Nodes = distinct(f.Nodes)
 	for _, n := range f.Nodes {
 		if n != nil {
 			r.Nodes = append(r.Nodes, *n)
 		}
 	}
-	r.Pairs = slices.SortedFunc(slices.Values(f.Pairs), func(a, b Pair) int { return (a.A-b.A)<<16 + a.B - b.B })
+	r.Pairs = append([]Pair{}, f.Pairs...)
+	slices.SortFunc(r.Pairs, func(a, b Pair) int { return (a.A-b.A)<<16 + a.B - b.B })
 	if f.Whole != nil {
 		r.Whole = f.Whole.Bytes
 	}
@@ -66,6 +68,25 @@ func Judge(f Found) Report {
 	return r
 }
 
+// distinct adds the rank to names that several nodes have, as containers may.
+func distinct(nodes []*Node) []*Node {
+	count := map[string]int{}
+	for _, n := range nodes {
+		if n != nil {
+			count[n.Node]++
+		}
+	}
+	list := slices.Clone(nodes)
+	for i, n := range list {
+		if n != nil && count[n.Node] > 1 {
+			own := *n
+			own.Node = fmt.Sprintf("%s#%d", n.Node, n.Rank)
+			list[i] = &own
+		}
+	}
+	return list
+}
+
 type judge struct {
 	Found
 	report *Report
@@ -82,13 +103,21 @@ func (j *judge) name(rank int) string {
 	return fmt.Sprintf("with rank %d", rank)
 }
 
+// taken tells what a node could not listen on, in a line for each reason.
 func (j *judge) taken() {
 	for _, n := range j.Nodes {
 		if n == nil {
 			continue
 		}
+		var reasons []string
+		ports := map[string][]int{}
 		for _, t := range n.Taken {
-			j.say(false, "a job running there may have it; what is open for it was not tried", "node %s cannot listen on port %d: %s", n.Node, t.Port, t.Why)
+			if ports[t.Why] = append(ports[t.Why], t.Port); len(ports[t.Why]) == 1 {
+				reasons = append(reasons, t.Why)
+			}
+		}
+		for _, why := range reasons {
+			j.say(false, "a job running there may have it; it was not tried", "node %s cannot listen on %s: %s", n.Node, strings.Join(texts(ports[why]), ", "), why)
 		}
 	}
 }

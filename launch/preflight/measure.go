@@ -155,7 +155,7 @@ func (c *check) reduce(ctx context.Context, prefix string, ranks []int) (s Speed
 
 // agree makes one report of what was found: the node with the store judges, the others read it.
 func (c *check) agree(ctx context.Context, f Found) (Report, error) {
-	if c.rank != c.keeper {
+	if !c.judges {
 		ctx, cancel := context.WithTimeout(ctx, c.Limit)
 		defer cancel()
 		data, err := c.store.Get(ctx, "preflight/report")
@@ -164,7 +164,7 @@ func (c *check) agree(ctx context.Context, f Found) (Report, error) {
 			err = json.Unmarshal(data, &report)
 		}
 		if err != nil {
-			return report, fmt.Errorf("reading the report of node %s: %w", c.agents[c.keeper].Node, err)
+			return report, fmt.Errorf("reading the report of node %s: %w", c.keeper, err)
 		}
 		return report, c.tell(ctx, "read", true)
 	}

@@ -53,6 +53,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Meeting.Timing.Silence <= 0 { // links are filled on purpose: a late heartbeat is no death here
+		o.Meeting.Timing.Silence = 10 * time.Second
+	}
 	if o.Meeting.Say == nil {
 		o.Meeting.Say = func(string) {}
 	}
@@ -89,7 +92,9 @@ type check struct {
 	over    chan struct{} // the meeting has had its last word, or is not heard any more
 	number  int           // of the round
 	rank    int
-	keeper  int // rank of the node with the store, which judges
+	opened  string // where the store that this node opened is reached
+	judges  bool   // the check's store is this one
+	keeper  string // name of the node that has it
 	agents  []elastic.Agent
 	doors   *doors
 	server  *c10d.Server // on rank 0's node
@@ -156,7 +161,8 @@ func (c *check) openStore(host string) (string, error) {
 	if c.doors == nil {
 		c.doors = openDoors(c.Options, host, c.server.Addr().String())
 	}
-	return net.JoinHostPort(host, strconv.Itoa(c.doors.port())), nil
+	c.opened = net.JoinHostPort(host, strconv.Itoa(c.doors.port()))
+	return c.opened, nil
 }
 
 // begin opens this node's doors and finds the way to the store, whatever port leads there.
@@ -166,16 +172,16 @@ func (c *check) begin(ctx context.Context, store string) error {
 	}
 	c.doors.introduce(c.agents[c.rank].ID)
 	host, last, _ := net.SplitHostPort(store)
-	c.keeper = slices.IndexFunc(c.agents, func(a elastic.Agent) bool { return hostOf(a.Addr) == host })
-	if c.keeper < 0 {
-		return fmt.Errorf("the store is at %s, where no node of the meeting is", store)
+	c.judges = c.server != nil && c.opened == store
+	if i := slices.IndexFunc(c.agents, func(a elastic.Agent) bool { return hostOf(a.Addr) == host }); i >= 0 {
+		c.keeper = c.agents[i].Node
 	}
 	ports := append([]string{last}, texts(c.Ports)...)
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
 	conn, err := dialStore(ctx, host, ports)
 	if err != nil {
-		return fmt.Errorf("node %s, which keeps the report, can be met, and reached on none of the ports %v: %w", c.agents[c.keeper].Node, ports, err)
+		return fmt.Errorf("node %s, which keeps the report, can be met, and reached on none of the ports %v: %w", c.keeper, ports, err)
 	}
 	c.store = conn
 	return nil

@@ -109,7 +109,7 @@ func TestAPortIsTaken(t *testing.T) {
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	if !says(reports[0], fmt.Sprintf("node b cannot listen on port %d: another program has it", port)) {
+	if !says(reports[0], fmt.Sprintf("node b cannot listen on %d: another program has it", port)) {
 		t.Errorf("%+v", reports[0].Troubles)
 	}
 }
@@ -255,6 +255,9 @@ func TestJudge(t *testing.T) {
 		{"a mute node", func(f *Found) {
 			f.Nodes[3], f.Reach[3], f.Mute = nil, nil, []string{"node d says nothing of reach within 30s"}
 		}, false, []string{"node d says nothing of reach within 30s"}},
+		{"two of one name", func(f *Found) {
+			f.Nodes[1].Node, f.of(1, 3).Bytes = "d", 1e8
+		}, false, []string{"the link between nodes d#1 and d#3 is slow"}},
 		{"one that cannot reduce", func(f *Found) { f.of(0, 1).Trouble = "barrier #1 is not done after 15s" }, false,
 			[]string{"nodes a and b could not reduce together: barrier #1 is not done after 15s"}},
 	} {

@@ -59,7 +59,7 @@ func (c *check) run(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	found.Whole = whole[c.keeper]
+	found.Whole = whole[c.rank]
 	return c.agree(ctx, found)
 }
 

@@ -15,6 +15,9 @@ func AllReduce[T Float](g *Group, data []T, op Op) error {
 	if err := g.begin(h, 0); err != nil {
 		return err
 	}
+	if b := bytesOf(data); g.carried(h) {
+		return g.end(g.byCarrier(g.carrier.AllReduce(b, 8*h.elem.size()), b, h.elem, op))
+	}
 	return g.end(g.reduce(bytesOf(data), h.elem, op))
 }
 
@@ -31,6 +34,9 @@ func ReduceScatter[T Float](g *Group, dst, src []T, op Op) error {
 	if err := g.begin(h, 0); err != nil {
 		return err
 	}
+	if d := bytesOf(dst); g.carried(h) {
+		return g.end(g.byCarrier(g.carrier.ReduceScatter(d, bytesOf(src), 8*h.elem.size()), d, h.elem, op))
+	}
 	return g.end(g.scatter(bytesOf(dst), bytesOf(src), h.elem, op))
 }
 
@@ -43,6 +49,9 @@ func AllGather[T Element](g *Group, dst, src []T) error {
 	if err := g.begin(h, 0); err != nil {
 		return err
 	}
+	if g.carried(h) {
+		return g.end(carriers(g.carrier.AllGather(bytesOf(dst), bytesOf(src))))
+	}
 	return g.end(g.gather(bytesOf(dst), bytesOf(src), h.elem))
 }
 
@@ -54,6 +63,9 @@ func Broadcast[T Element](g *Group, data []T, root int) error {
 	}
 	if err := g.begin(h, 0); err != nil {
 		return err
+	}
+	if g.carried(h) {
+		return g.end(carriers(g.carrier.Broadcast(bytesOf(data), root)))
 	}
 	return g.end(g.broadcast(bytesOf(data), root))
 }

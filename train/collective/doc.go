@@ -26,6 +26,11 @@
 // A rank that waits looks at the counter it waits for, then offers its processor to others, and after some
 // offers sleeps in the kernel until it is woken. It spins, briefly, only if the host has a processor for each rank.
 //
+// # Carriers
+//
+// A [Carrier] (NCCL, in package nccl) takes over large sums, gathers and broadcasts if every rank has one. Links and control
+// connections stay, and with them time limits and who is to blame: when the group breaks, the carrier is aborted.
+//
 // # Algorithms
 //
 // On one host, small all-reduces take one step: everybody reads everything. Large ones take two, in blocks that go
@@ -39,5 +44,5 @@
 // computed in the same order: same input and same placement, same bits.
 //
 // Buffers travel as they lie in memory: all ranks must have the same byte order, which the handshake checks. A
-// collective allocates nothing once the group has warmed up.
+// collective that no carrier takes allocates nothing once the group has warmed up.
 package collective

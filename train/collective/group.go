@@ -22,6 +22,7 @@ type Group struct {
 	shared     bool    // memory is used: every rank has reached what it needs
 	offered    offered
 	log        *slog.Logger
+	carrier    Carrier // of the larger collectives; nil: none. Set once, under state
 
 	turn    sync.Mutex // held by the running collective
 	state   sync.Mutex // guards the next three, which only the holder of turn writes
@@ -80,7 +81,7 @@ func (g *Group) begin(h header, limit time.Duration) error {
 	g.state.Lock()
 	g.current, g.limit, g.running = h, limit, true
 	g.state.Unlock()
-	if !g.alone() {
+	if !g.alone() || g.carried(h) {
 		g.arm()
 	}
 	return nil
@@ -128,6 +129,10 @@ func (g *Group) settled(err error) error {
 	var broken *linkError
 	if errors.As(err, &broken) {
 		return g.blame(broken)
+	}
+	var carried *carrierError
+	if errors.As(err, &carried) {
+		return g.blameCarrier(carried)
 	}
 	return err
 }
@@ -180,6 +185,7 @@ func (g *Group) fail(v verdict, from *link) {
 	if g.local != nil {
 		g.local.ring()
 	}
+	g.abortCarrier()
 }
 
 // Close leaves the group: peers that still wait for this rank get an error that says so. It is safe to call twice.
@@ -207,6 +213,7 @@ func (g *Group) Close() error {
 		g.local.ring()
 	}
 	g.owned.Wait()
+	g.dropCarrier()
 	if g.local != nil {
 		g.turn.Lock() // a collective that still runs ends first
 		defer g.turn.Unlock()

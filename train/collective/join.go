@@ -29,7 +29,10 @@ type Config struct {
 	Host string
 	// TCP keeps the ranks of one host from sharing memory.
 	TCP bool
-	// Log is told, once for each host, when ranks that could share memory do not. Default: nobody is.
+	// Carrier makes what carries larger collectives another way; see [Carrier]. An error, as [Absent], means that this rank
+	// has none, and all do without. Default: there is none. All ranks have one or none of them has.
+	Carrier func() (Carrier, error)
+	// Log is told, once for each host, when ranks that could share memory do not, and why there is no carrier. Default: nobody is.
 	Log *slog.Logger
 	// Timeout bounds each collective. Default 10 minutes: it must outlast the slowest rank's longest pause.
 	Timeout time.Duration
@@ -63,7 +66,7 @@ func Join(ctx context.Context, c Config) (*Group, error) {
 		return nil, g.joinError(c, err)
 	}
 	g.start()
-	if err := g.assemble(ctx); err != nil {
+	if err := g.assemble(ctx, c); err != nil {
 		g.Close()
 		return nil, &JoinError{Err: err}
 	}
@@ -71,7 +74,7 @@ func Join(ctx context.Context, c Config) (*Group, error) {
 }
 
 // assemble waits until all ranks have their links: a barrier that ends with ctx.
-func (g *Group) assemble(ctx context.Context) error {
+func (g *Group) assemble(ctx context.Context, c Config) error {
 	stop := context.AfterFunc(ctx, func() {
 		if !errors.Is(ctx.Err(), context.DeadlineExceeded) { // of a deadline the barrier itself can tell more
 			g.Abort("gave up joining: " + context.Cause(ctx).Error())
@@ -83,6 +86,9 @@ func (g *Group) assemble(ctx context.Context) error {
 		limit = max(time.Until(deadline), time.Millisecond)
 	}
 	if err := g.share(limit); err != nil {
+		return err
+	}
+	if err := g.carry(ctx, c, limit); err != nil {
 		return err
 	}
 	// Last, since a rank that is through it may fail at once, and the others' joining should not fail for that.

@@ -52,7 +52,8 @@ func (a *authority) sign(c *x509.Certificate, key *ecdsa.PrivateKey) []byte {
 	return der
 }
 
-// issue writes name.crt and name.key: of loopback where it serves, else of a user in groups.
+// issue writes name.crt and name.key: where it serves of loopback, and of the names that groups then are, else of a user in
+// groups.
 func (a *authority) issue(name, user string, groups []string, serves bool) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -69,8 +70,10 @@ func (a *authority) issue(name, user string, groups []string, serves bool) {
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	if serves {
+		c.DNSNames = append([]string{"localhost", "kubernetes.default.svc"}, groups...)
+		c.Subject.Organization = nil
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-		c.IPAddresses, c.DNSNames = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 0, 0, 1)}, []string{"localhost", "kubernetes.default.svc"}
+		c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 0, 0, 1)}
 	}
 	a.write(name+".crt", "CERTIFICATE", a.sign(c, key))
 	a.write(name+".key", "PRIVATE KEY", a.pkcs8(key))

@@ -88,7 +88,7 @@ func (p *Plane) startServer() {
 		p.write(a.path("audit.yaml"), auditPolicy)
 		args = append(args, "--audit-policy-file="+a.path("audit.yaml"), "--audit-log-path="+p.audit, "--audit-log-mode=batch", "--audit-log-maxsize=4096")
 	}
-	p.starter.start(Program(p.t, "kube-apiserver"), args...)
+	p.starter.start(Program(p.t, "kube-apiserver"), append(args, p.frontProxy()...)...)
 	p.Kubeconfig = a.kubeconfig(p.address, "admin", "admin", "system:masters")
 	config, err := clientcmd.BuildConfigFromFlags("", p.Kubeconfig)
 	if err != nil {
@@ -124,7 +124,7 @@ func (p *Plane) startControllers() {
 	p.t.Helper()
 	a := p.authority
 	p.starter.start(Program(p.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig(p.address, "kcm", "kcm", "system:masters"),
-		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false",
+		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false", "--horizontal-pod-autoscaler-sync-period=2s",
 		"--service-account-private-key-file="+a.path("accounts.key"), "--root-ca-file="+a.path("ca.crt"))
 	scheduler := a.path("scheduler.yaml")
 	p.write(scheduler, fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
