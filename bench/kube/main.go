@@ -9,6 +9,8 @@
 package main
 
 import (
+	"os/exec"
+
 	"ainexus.io/bench/machine"
 	"ainexus.io/bench/program"
 )
@@ -38,5 +40,10 @@ func run(args []string) error {
 		return err
 	}
 	defer b.Close()
+	build := exec.CommandContext(ctx, "sh", "scripts/kube.sh") // once; then at once
+	build.Dir, build.Stderr = b.Root, b.Log
+	if err := build.Run(); err != nil {
+		b.Say("building the control plane: %v", err) // the rows will say what that means for them
+	}
 	return b.Run(ctx, machine.Conditions(ctx), []program.Figure{scale(s)})
 }

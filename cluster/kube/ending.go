@@ -59,9 +59,6 @@ func outcome(s standing, at time.Time) nexus.Result {
 		if said := blame.said(); said != nil && said.Cause != "" {
 			r.Cause, r.Exit, r.Message, r.Rank = said.Cause, said.Exit, said.Message, said.Rank
 		}
-		if r.Cause == nexus.CauseCancel { // somebody told its pod to end, and it was not us
-			r.Cause = nexus.CauseNode
-		}
 	}
 	if r.Exit == 0 {
 		r.Exit = 1

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,8 +171,8 @@ func containerFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.Contai
 		Resources:                corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}},
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 	}
-	if dir := j.Spec.Workdir; path.IsAbs(dir) {
-		c.WorkingDir = dir
+	if path := j.Spec.Workdir; strings.HasPrefix(path, "/") {
+		c.WorkingDir = path
 	}
 	c.Resources.Requests[corev1.ResourceCPU] = *resource.NewMilliQuantity(int64(seat.CPU), resource.DecimalSI)
 	if seat.Memory > 0 {
@@ -252,10 +251,10 @@ func addLauncher(spec *corev1.PodSpec, opts Options) {
 
 // addVolumes mounts what the job names, and a /dev/shm that is large enough for data loaders.
 func addVolumes(spec *corev1.PodSpec, s *nexus.Spec) {
-	mount := func(name, where string, readOnly bool, source corev1.VolumeSource) {
+	mount := func(name, path string, readOnly bool, source corev1.VolumeSource) {
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: source})
 		c := &spec.Containers[0]
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: where, ReadOnly: readOnly})
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path, ReadOnly: readOnly})
 	}
 	for i, v := range s.Volumes {
 		source := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
@@ -283,13 +282,6 @@ func envFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
 		{Name: "MASTER_PORT", Value: strconv.Itoa(portStore)},
 		{Name: "WANDB_RUN_ID", Value: string(o.UID)},
 		{Name: "WANDB_RESUME", Value: "allow"},
-	}
-	if c := j.Spec.Checkpoint; c != nil {
-		where := c.Path
-		if !path.IsAbs(where) && path.IsAbs(j.Spec.Workdir) {
-			where = path.Join(j.Spec.Workdir, where)
-		}
-		list = append(list, corev1.EnvVar{Name: "NEXUS_CHECKPOINT_PATH", Value: literal(where)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Spec.Env)) {
 		v := j.Spec.Env[name]
