@@ -89,18 +89,19 @@ func (l loss) measure(ctx context.Context, b *program.Bench, lines []row.Line, s
 			our = append(our, ms)
 		}
 		runs := max(0, min(watchedAtOnce, watched-done))
-		times := make([]float64, runs*len(peers))
-		err := atOnce(len(times), func(i int) (err error) {
-			times[i], err = one(peers[i%len(peers)].side, fmt.Sprint("peer-", done, "-", i))
-			return err
+		times, wrong := make([]float64, runs*len(peers)), make([]error, runs*len(peers))
+		atOnce(len(times), func(i int) error {
+			times[i], wrong[i] = one(peers[i%len(peers)].side, fmt.Sprint("peer-", done, "-", i))
+			return nil
 		})
-		if err != nil {
-			return err
+		failed := map[*rival]bool{}
+		for i, p := range slices.Repeat(peers, runs) {
+			if p.samples = append(p.samples, times[i]); wrong[i] != nil && !failed[p] {
+				failed[p] = true
+				report(p.line.Missing(wrong[i])) // its row; the other's may still be measured
+			}
 		}
-		for i, ms := range times {
-			p := peers[i%len(peers)]
-			p.samples = append(p.samples, ms)
-		}
+		peers = slices.DeleteFunc(peers, func(p *rival) bool { return failed[p] })
 	}
 	for _, p := range peers {
 		report(p.line.Against(sum(our), sum(p.samples)))
@@ -158,7 +159,7 @@ func (l loss) once(ctx context.Context, b *program.Bench, s side, name string) (
 			}
 		}
 	}
-	if _, err := sighting(ctx, dir, 2, 2, time.Time{}, 2*time.Minute); err != nil {
+	if _, err := sighting(ctx, dir, 2, 2, time.Time{}, time.Minute); err != nil {
 		return 0, fmt.Errorf("the two never met: %w", err)
 	}
 	select {
