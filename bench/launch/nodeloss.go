@@ -24,6 +24,10 @@ import (
 // nodeVerb makes this program a worker on a node that may be lost.
 const nodeVerb = "node-worker"
 
+// headStart is how much sooner the first agent is started. Waiting until it listens would have the second one come after the first one's
+// last call where importing PyTorch takes long, and torchrun 2.6 does not take it in then.
+const headStart = time.Second
+
 // How long a launcher is watched: one that will notice in the end, and one that may never.
 const (
 	enough   = time.Minute
@@ -89,18 +93,19 @@ func (l loss) measure(ctx context.Context, b *program.Bench, lines []row.Line, s
 			our = append(our, ms)
 		}
 		runs := max(0, min(watchedAtOnce, watched-done))
-		times := make([]float64, runs*len(peers))
-		err := atOnce(len(times), func(i int) (err error) {
-			times[i], err = one(peers[i%len(peers)].side, fmt.Sprint("peer-", done, "-", i))
-			return err
+		times, wrong := make([]float64, runs*len(peers)), make([]error, runs*len(peers))
+		atOnce(len(times), func(i int) error {
+			times[i], wrong[i] = one(peers[i%len(peers)].side, fmt.Sprint("peer-", done, "-", i))
+			return nil
 		})
-		if err != nil {
-			return err
+		failed := map[*rival]bool{}
+		for i, p := range slices.Repeat(peers, runs) {
+			if p.samples = append(p.samples, times[i]); wrong[i] != nil && !failed[p] {
+				failed[p] = true
+				report(p.line.Missing(wrong[i])) // its row; the other's may still be measured
+			}
 		}
-		for i, ms := range times {
-			p := peers[i%len(peers)]
-			p.samples = append(p.samples, ms)
-		}
+		peers = slices.DeleteFunc(peers, func(p *rival) bool { return failed[p] })
 	}
 	for _, p := range peers {
 		report(p.line.Against(sum(our), sum(p.samples)))
@@ -153,12 +158,14 @@ func (l loss) once(ctx context.Context, b *program.Bench, s side, name string) (
 			<-gone[i]
 		}()
 		if i == 0 { // the first is to serve
-			if err := reachable(ctx, endpoint); err != nil {
-				return 0, err
+			select {
+			case <-time.After(headStart):
+			case <-ctx.Done():
+				return 0, ctx.Err()
 			}
 		}
 	}
-	if _, err := sighting(ctx, dir, 2, 2, time.Time{}, 2*time.Minute); err != nil {
+	if _, err := sighting(ctx, dir, 2, 2, time.Time{}, time.Minute); err != nil {
 		return 0, fmt.Errorf("the two never met: %w", err)
 	}
 	select {
@@ -182,17 +189,6 @@ func (l loss) once(ctx context.Context, b *program.Bench, s side, name string) (
 		return l.wait, nil
 	}
 	return at.Sub(killed), err
-}
-
-// reachable waits until somebody listens.
-func reachable(ctx context.Context, addr string) error {
-	return machine.Until(ctx, time.Minute, func() (bool, error) {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			return false, nil
-		}
-		return true, conn.Close()
-	})
 }
 
 var errUnseen = errors.New("it was not seen")
