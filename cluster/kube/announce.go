@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -83,11 +84,15 @@ func labelled(n *corev1.Node) bool {
 }
 
 // announced is what a node's agent says of its GPUs, as far as it holds for each of them: which of them a pod gets is
-// the device plugin's business. An annotation that cannot be read says nothing.
+// the device plugin's business, which gives out no unwell one: of those, what was not read says nothing. Nor does an
+// annotation that cannot be read.
 func announced(n *corev1.Node) (model string, memory nexus.MiB) {
 	var facts []GPUFact
 	if err := json.Unmarshal([]byte(n.Annotations[AnnotationGPUs]), &facts); err != nil || len(facts) == 0 {
 		return "", 0
+	}
+	if well := slices.DeleteFunc(slices.Clone(facts), func(f GPUFact) bool { return !f.Healthy }); len(well) > 0 {
+		facts = well
 	}
 	model, memory = facts[0].Model, nexus.MiB(max(0, facts[0].MiB))
 	for _, f := range facts[1:] {

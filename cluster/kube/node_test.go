@@ -52,6 +52,8 @@ func TestANodesAgentTellsOfItsGPUs(t *testing.T) {
 		`[{"uuid":"a","model":"NVIDIA L4","mib":23034,"healthy":true},{"uuid":"b","model":"NVIDIA L4","mib":23034,"healthy":true}]`: {Model: "NVIDIA L4", Memory: 23034},
 		`[{"uuid":"a","model":"NVIDIA L4","mib":23034},{"uuid":"b","model":"NVIDIA T4","mib":15360}]`:                               {Memory: 15360},
 		`[{"uuid":"a","model":"NVIDIA L4","mib":23034},{"uuid":"b","model":"","mib":0}]`:                                            {},
+		// One fell off the bus while it was asked.
+		`[{"uuid":"a","model":"NVIDIA L4","mib":23034,"healthy":true},{"uuid":"b","model":"NVIDIA L4","mib":0,"healthy":false}]`: {Model: "NVIDIA L4", Memory: 23034},
 		`[]`:                  {},
 		`{"model": "forged"}`: {},
 		`[{"mib": -5}]`:       {},
