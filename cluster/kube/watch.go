@@ -65,6 +65,9 @@ func strip(o any) (any, error) {
 	case *corev1.Pod:
 		stripPod(o)
 	case *batchv1.Job:
+		if o.Labels[LabelJob] == "" { // of somebody's: its record and its pods are planned by (foreign.go)
+			break
+		}
 		o.OwnerReferences, o.Annotations, o.Finalizers = nil, nil, nil
 		o.Spec = batchv1.JobSpec{}
 		o.Status = batchv1.JobStatus{Conditions: o.Status.Conditions}
