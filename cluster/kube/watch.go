@@ -70,7 +70,7 @@ func strip(o any) (any, error) {
 	case *corev1.Pod:
 		stripPod(o)
 	case *batchv1.Job:
-		if o.Labels[LabelJob] == "" { // a plain one: what it asks for is in its spec
+		if o.Labels[LabelJob] == "" { // of somebody's: its record and its pods are planned by (foreign.go)
 			break
 		}
 		o.OwnerReferences, o.Annotations, o.Finalizers = nil, nil, nil
