@@ -158,6 +158,11 @@ func (s *Server) addJobs(api huma.API) {
 		if g := job.Growth; g != nil {
 			why.Notes = append(why.Notes, g.Sentence())
 		}
+		if job.Status != nil {
+			for _, s := range job.Status.Suspects {
+				why.Notes = append(why.Notes, s.Sentence())
+			}
+		}
 		why.Notes = append(why.Notes, job.Usage()...)
 		return reply(why, err)
 	})

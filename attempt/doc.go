@@ -13,7 +13,7 @@
 //	result.json    agent   how it ended, durable, the agent's last word
 //	agent.log      agent   what it logs
 //	progress/R.json        worker R's step()
-//	logs/ROUND/R.log       worker R's output, the newest 64 MiB; R.log.1 what came before, as much again
+//	logs/ROUND/R.log       worker R's output, the newest 64 MiB; R.log.1 what came before, as much again (proc.Rotated)
 //	logs/ROUND/R.error.json  what worker R says was its error (torchelastic's format), where it does
 //	logs/ROUND/R.stack  where worker R was when it was asked, where it listens to SIGUSR1; "pid N" before that
 //	logs/0/setup.log       the output of setup, which runs once, before round 0

@@ -10,6 +10,10 @@
 // nobody but itself, and in the end loses its own connection. Requests of different connections have no order but that in
 // which their answers, where they have any, were seen.
 //
+// With [ServerOptions.OwnThread] connections begin in a loop instead: one thread that waits in epoll, reads what is there, executes
+// whole requests and hands the answers to the kernel. It never waits for a client. A connection that needs that (its request is
+// long and comes in pieces, its answer does not fit, its release is in doubt, its bytes are wrong) gets its two goroutines then, and keeps them.
+//
 // # Releases of PyTorch
 //
 // One port serves PyTorch 1.13 up to today's releases, without configuration. A connection that opens with a VALIDATE

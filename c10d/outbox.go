@@ -22,13 +22,15 @@ const (
 
 // outbox holds what is to be written to one connection. Pushing and flushing never block: flush hands to the kernel
 // what the kernel takes at once, which is nearly always everything and saves a turn of the scheduler; run writes the rest.
+// The outbox of a connection in the loop has no run: the loop hands the connection over when there is a rest.
 type outbox struct {
-	conn   net.Conn
-	raw    syscall.RawConn // nil where conn has none
 	budget *budget
 	stall  time.Duration
 
 	mu      sync.Mutex
+	inLoop  *socket // nil: the next two are it
+	conn    net.Conn
+	raw     syscall.RawConn // nil where conn has none
 	changed sync.Cond
 	queue   [][]byte
 	size    int64
@@ -38,13 +40,23 @@ type outbox struct {
 	reason  error // why it was cut, if not by abort
 }
 
-func newOutbox(conn net.Conn, b *budget, stall time.Duration) *outbox {
-	o := &outbox{conn: conn, budget: b, stall: stall}
+func newOutbox(b *budget, stall time.Duration) *outbox {
+	o := &outbox{budget: b, stall: stall}
 	o.changed.L = &o.mu
+	return o
+}
+
+// use has the outbox write to conn, for which run is about to start.
+func (o *outbox) use(conn net.Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.inLoop, o.conn = nil, conn
 	if c, ok := conn.(syscall.Conn); ok {
 		o.raw, _ = c.SyscallConn()
 	}
-	return o
+	if o.broken {
+		conn.Close() // while the connection changed hands
+	}
 }
 
 // push queues m, for a flush that has to follow. A client that has let too much pile up is cut off.
@@ -66,40 +78,63 @@ func (o *outbox) push(m message) {
 	o.size += m.size
 }
 
-// flush writes what can be written without waiting, and wakes run for the rest.
+// flush writes what can be written without waiting, and wakes run, or the loop, for the rest.
 func (o *outbox) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.broken || len(o.queue) == 0 {
 		return
 	}
-	if o.raw != nil && !o.writing && o.size <= flushAtMost && o.writeAtOnce() {
+	if !o.writing && o.size <= flushAtMost && o.writeAtOnce() {
 		return
+	}
+	if o.inLoop != nil {
+		o.inLoop.awaitWritable()
 	}
 	o.changed.Broadcast()
 }
 
 // writeAtOnce reports whether everything that is queued was written.
 func (o *outbox) writeAtOnce() bool {
-	done := 0
-	for done < len(o.queue) {
-		n, failed := 0, error(nil)
-		err := o.raw.Write(func(fd uintptr) bool {
-			n, failed = syscall.Write(int(fd), o.queue[done])
-			return true // also where the kernel takes nothing: not to wait
-		})
-		if err != nil || failed != nil {
-			break // run will wait, or learn for good what is wrong
+	for len(o.queue) > 0 {
+		n := o.writeNow()
+		if n <= 0 {
+			return false // run will wait, or learn for good what is wrong
 		}
 		o.size -= int64(n)
 		o.budget.give(int64(n))
-		if o.queue[done] = o.queue[done][n:]; len(o.queue[done]) > 0 {
-			break
+		done := 0
+		for done < len(o.queue) && n >= len(o.queue[done]) {
+			n -= len(o.queue[done])
+			done++
 		}
-		done++
+		o.queue = slices.Delete(o.queue, 0, done) // keeps its array for the next answer
+		if len(o.queue) > 0 {
+			o.queue[0] = o.queue[0][n:]
+		}
 	}
-	o.queue = slices.Delete(o.queue, 0, done) // keeps its array for the next answer
-	return len(o.queue) == 0
+	return true
+}
+
+// writeNow gives how many bytes the kernel took, none or less where it takes nothing now.
+func (o *outbox) writeNow() (n int) {
+	switch {
+	case o.inLoop != nil:
+		return writePieces(uintptr(o.inLoop.fd), o.queue)
+	case o.raw != nil:
+		o.raw.Write(func(fd uintptr) bool {
+			n = writePieces(fd, o.queue)
+			return true // also where the kernel takes nothing: not to wait
+		})
+	}
+	return n
+}
+
+// left reports whether anything waits to be written, or can be no more.
+func (o *outbox) left() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size > 0 || o.broken
 }
 
 // awaitRoom blocks while too much is queued. It reports whether the connection is still usable.
@@ -120,7 +155,7 @@ func (o *outbox) end() {
 	o.changed.Broadcast()
 }
 
-// abort closes the connection at once.
+// abort closes the connection at once, or has the loop close it.
 func (o *outbox) abort() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -134,7 +169,11 @@ func (o *outbox) cut(reason error) {
 	o.broken, o.reason = true, reason
 	o.budget.give(o.size)
 	o.size, o.queue = 0, nil
-	o.conn.Close()
+	if o.inLoop != nil {
+		o.inLoop.shut()
+	} else {
+		o.conn.Close()
+	}
 	o.changed.Broadcast()
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -39,8 +40,18 @@ type raw struct {
 	gen  generation
 }
 
+// bothWays runs a test with servers that have a thread of their own, and with such as have goroutines for each connection.
+func bothWays(t *testing.T, test func(t *testing.T)) {
+	t.Run("thread", test)
+	t.Run(goroutines, test)
+}
+
+// goroutines in the name of a test has startServer start such a server.
+const goroutines = "goroutines"
+
 func startServer(t testing.TB, opts ServerOptions) *Server {
 	t.Helper()
+	opts.OwnThread = !strings.Contains(t.Name(), goroutines)
 	s, err := Listen("127.0.0.1:0", opts)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package c10d
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,16 +23,66 @@ const reusedKeys = 64
 
 // wireReader reads the parts of requests and answers, and keeps account of the memory that they take.
 type wireReader struct {
-	r       *bufio.Reader
-	limits  Limits
-	budget  *budget
-	held    int64 // taken from the budget since the last release
-	scratch []byte
-	last    request // its slices serve again: who executes a request keeps keys and values, never the lists of them
+	from   io.Reader // nil: what is in ahead is all there is
+	ahead  []byte    // read and not used
+	array  []byte    // where ahead lies
+	limits Limits
+	budget *budget
+	held   int64   // taken from the budget since the last release
+	last   request // its slices serve again: who executes a request keeps keys and values, never the lists of them
 }
 
-func newWireReader(r io.Reader, limits Limits, b *budget) *wireReader {
-	return &wireReader{r: bufio.NewReader(r), limits: limits, budget: b, scratch: make([]byte, 64)}
+func newWireReader(from io.Reader, limits Limits, b *budget) *wireReader {
+	return &wireReader{from: from, limits: limits, budget: b}
+}
+
+// readAhead is how much is read at a time, if it is there.
+const readAhead = 4 << 10
+
+// peek gives the next n bytes, which may be used until the next call. The error is io.EOF only where not one more is there.
+func (w *wireReader) peek(n int) ([]byte, error) {
+	if len(w.ahead) >= n {
+		return w.ahead[:n], nil
+	}
+	if w.from == nil && len(w.ahead) == 0 {
+		return nil, io.EOF
+	}
+	if w.from == nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	if len(w.array) < n {
+		w.array = make([]byte, max(n, readAhead))
+	}
+	have := copy(w.array, w.ahead)
+	more, err := io.ReadAtLeast(w.from, w.array[have:], n-have)
+	w.ahead = w.array[:have+more]
+	if err == io.EOF && have > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return w.ahead[:min(n, have+more)], err
+}
+
+// next is peek for bytes that are then used.
+func (w *wireReader) next(n int) ([]byte, error) {
+	b, err := w.peek(n)
+	if err == nil {
+		w.ahead = w.ahead[n:]
+	}
+	return b, err
+}
+
+// fill reads as many bytes as b is long.
+func (w *wireReader) fill(b []byte) error {
+	n := copy(b, w.ahead)
+	w.ahead = w.ahead[n:]
+	if n == len(b) {
+		return nil
+	}
+	if w.from == nil {
+		return io.ErrUnexpectedEOF
+	}
+	_, err := io.ReadFull(w.from, b[n:])
+	return err
 }
 
 // release gives back what the last request took. What of it was kept has been accounted for by who keeps it.
@@ -146,20 +195,28 @@ func (w *wireReader) addValue(req *request, n int) error {
 	return nil
 }
 
-func (w *wireReader) u8() (byte, error) { return w.r.ReadByte() }
-
-func (w *wireReader) u32() (uint32, error) {
-	if _, err := io.ReadFull(w.r, w.scratch[:4]); err != nil {
+func (w *wireReader) u8() (byte, error) {
+	b, err := w.next(1)
+	if err != nil {
 		return 0, err
 	}
-	return binary.LittleEndian.Uint32(w.scratch), nil
+	return b[0], nil
+}
+
+func (w *wireReader) u32() (uint32, error) {
+	b, err := w.next(4)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint32(b), nil
 }
 
 func (w *wireReader) i64() (int64, error) {
-	if _, err := io.ReadFull(w.r, w.scratch[:8]); err != nil {
+	b, err := w.next(8)
+	if err != nil {
 		return 0, err
 	}
-	return int64(binary.LittleEndian.Uint64(w.scratch)), nil
+	return int64(binary.LittleEndian.Uint64(b)), nil
 }
 
 func (w *wireReader) length(limit int, what string) (int, error) {
@@ -181,13 +238,8 @@ func (w *wireReader) key() (string, error) {
 	if err := w.hold(int64(n) + itemCost); err != nil {
 		return "", err
 	}
-	if n > len(w.scratch) {
-		w.scratch = make([]byte, n)
-	}
-	if _, err := io.ReadFull(w.r, w.scratch[:n]); err != nil {
-		return "", err
-	}
-	return string(w.scratch[:n]), nil
+	b, err := w.next(n)
+	return string(b), err
 }
 
 // payload reads a value. Memory is taken as its bytes arrive, not as its length promises.
@@ -207,7 +259,7 @@ func (w *wireReader) payload() ([]byte, error) {
 			return nil, err
 		}
 		buf = slices.Grow(buf, step)[:have+step]
-		if _, err := io.ReadFull(w.r, buf[have:]); err != nil {
+		if err := w.fill(buf[have:]); err != nil {
 			return nil, err
 		}
 	}

@@ -33,7 +33,9 @@ func (l *logBuffer) String() string {
 
 var small = Limits{Key: 16, Payload: 64, Keys: 4, Memory: 4096}
 
-func TestLimitsAndHostileBytes(t *testing.T) {
+func TestLimitsAndHostileBytes(t *testing.T) { bothWays(t, limitsAndHostileBytes) }
+
+func limitsAndHostileBytes(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	huge := binary.LittleEndian.AppendUint64(nil, 1<<63)
 	for name, c := range map[string]struct {
@@ -69,7 +71,9 @@ func TestLimitsAndHostileBytes(t *testing.T) {
 }
 
 // What is within the limits, to the byte, is served.
-func TestLimitsAreInclusive(t *testing.T) {
+func TestLimitsAreInclusive(t *testing.T) { bothWays(t, limitsAreInclusive) }
+
+func limitsAreInclusive(t *testing.T) {
 	c := dialRaw(t, startServer(t, ServerOptions{Limits: small}), torchNew)
 	key, value := strings.Repeat("k", 16), strings.Repeat("v", 64)
 	c.send("set", str(key), str(value))
@@ -78,7 +82,9 @@ func TestLimitsAreInclusive(t *testing.T) {
 }
 
 // The key that is one too many costs who sets it the connection, and nobody else; what is there can be changed and deleted.
-func TestTheNumberOfKeysIsBounded(t *testing.T) {
+func TestTheNumberOfKeysIsBounded(t *testing.T) { bothWays(t, theNumberOfKeysIsBounded) }
+
+func theNumberOfKeysIsBounded(t *testing.T) {
 	s := startServer(t, ServerOptions{Limits: Limits{Stored: 3}})
 	c, greedy := dialRaw(t, s, torchNew), dialRaw(t, s, torch113)
 	for _, key := range []string{"/a", "/b", "/c", "/a"} {
@@ -94,7 +100,9 @@ func TestTheNumberOfKeysIsBounded(t *testing.T) {
 	c.expect(u64(3))
 }
 
-func TestLargeValuesGoThrough(t *testing.T) {
+func TestLargeValuesGoThrough(t *testing.T) { bothWays(t, largeValuesGoThrough) }
+
+func largeValuesGoThrough(t *testing.T) {
 	c := dialRaw(t, startServer(t, ServerOptions{}), torchNew)
 	value := strings.Repeat("0123456789abcdef", 8<<20/16)
 	c.send("set", str("/a"), str(value))
@@ -103,7 +111,9 @@ func TestLargeValuesGoThrough(t *testing.T) {
 }
 
 // A full store costs who wants more the connection, and gives the memory back when keys go.
-func TestMemoryIsBounded(t *testing.T) {
+func TestMemoryIsBounded(t *testing.T) { bothWays(t, memoryIsBounded) }
+
+func memoryIsBounded(t *testing.T) {
 	s := startServer(t, ServerOptions{Limits: small})
 	keeper := dialRaw(t, s, torchNew)
 	filler := dialRaw(t, s, torchNew)
@@ -122,7 +132,9 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 // Whatever clients did, once they are gone only data is accounted for, and after Reset nothing.
-func TestMemoryIsGivenBack(t *testing.T) {
+func TestMemoryIsGivenBack(t *testing.T) { bothWays(t, memoryIsGivenBack) }
+
+func memoryIsGivenBack(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	for range 3 {
 		c, w := dialRaw(t, s, torchNew), dialRaw(t, s, torch20)
@@ -158,7 +170,9 @@ func TestMemoryIsGivenBack(t *testing.T) {
 }
 
 // A client that asks for much and reads nothing is stopped by its own outbox, then cut off; others do not notice.
-func TestClientThatDoesNotRead(t *testing.T) {
+func TestClientThatDoesNotRead(t *testing.T) { bothWays(t, clientThatDoesNotRead) }
+
+func clientThatDoesNotRead(t *testing.T) {
 	var log logBuffer
 	s := startServer(t, ServerOptions{Stall: 200 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	glutton, other := dialRaw(t, s, torchNew), dialRaw(t, s, torchNew)
@@ -177,7 +191,9 @@ func TestClientThatDoesNotRead(t *testing.T) {
 }
 
 // The same for what is pushed without being asked for: a watcher that does not read.
-func TestWatcherThatDoesNotRead(t *testing.T) {
+func TestWatcherThatDoesNotRead(t *testing.T) { bothWays(t, watcherThatDoesNotRead) }
+
+func watcherThatDoesNotRead(t *testing.T) {
 	var log logBuffer
 	s := startServer(t, ServerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	watcher, other := dialRaw(t, s, torch20), dialRaw(t, s, torchNew)
@@ -192,7 +208,9 @@ func TestWatcherThatDoesNotRead(t *testing.T) {
 }
 
 // Who stops in the middle of a request is dropped after the stall time; who is silent between requests never is.
-func TestStallAndSilence(t *testing.T) {
+func TestStallAndSilence(t *testing.T) { bothWays(t, stallAndSilence) }
+
+func stallAndSilence(t *testing.T) {
 	s := startServer(t, ServerOptions{Stall: 50 * time.Millisecond})
 	silent := dialRaw(t, s, torch113)      // with a second connection that never says a word
 	silent.send("wait", u64(1), str("/k")) // parked is silent too
@@ -206,7 +224,9 @@ func TestStallAndSilence(t *testing.T) {
 	silent.sync()
 }
 
-func TestTooManyConnections(t *testing.T) {
+func TestTooManyConnections(t *testing.T) { bothWays(t, tooManyConnections) }
+
+func tooManyConnections(t *testing.T) {
 	s := startServer(t, ServerOptions{Limits: Limits{Conns: 2}})
 	a, b := dialRaw(t, s, torchNew), dialRaw(t, s, torchNew)
 	a.sync()
@@ -219,7 +239,9 @@ func TestTooManyConnections(t *testing.T) {
 }
 
 // printf ... | nc: the answers are written before the connection ends.
-func TestHalfClosedClientIsStillAnswered(t *testing.T) {
+func TestHalfClosedClientIsStillAnswered(t *testing.T) { bothWays(t, halfClosedClientIsStillAnswered) }
+
+func halfClosedClientIsStillAnswered(t *testing.T) {
 	c := dialRaw(t, startServer(t, ServerOptions{}), torchNew)
 	big := strings.Repeat("x", 3<<20)
 	c.send("set", str("/a"), str(big))
@@ -229,7 +251,9 @@ func TestHalfClosedClientIsStillAnswered(t *testing.T) {
 	c.expectClosed()
 }
 
-func TestResetBeginsANewRound(t *testing.T) {
+func TestResetBeginsANewRound(t *testing.T) { bothWays(t, resetBeginsANewRound) }
+
+func resetBeginsANewRound(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	old, waiting := dialRaw(t, s, torchNew), dialRaw(t, s, torch113)
 	old.send("set", str("/a"), str("old"))
@@ -245,7 +269,9 @@ func TestResetBeginsANewRound(t *testing.T) {
 	c.expect(u64(0))
 }
 
-func TestCloseEndsEverything(t *testing.T) {
+func TestCloseEndsEverything(t *testing.T) { bothWays(t, closeEndsEverything) }
+
+func closeEndsEverything(t *testing.T) {
 	before := runtime.NumGoroutine()
 	s := startServer(t, ServerOptions{})
 	var clients []*raw
@@ -281,7 +307,9 @@ func TestCloseEndsEverything(t *testing.T) {
 }
 
 // Close does not wait for a client that has gone half-way and leaves its answer unread.
-func TestCloseCutsUnreadAnswers(t *testing.T) {
+func TestCloseCutsUnreadAnswers(t *testing.T) { bothWays(t, closeCutsUnreadAnswers) }
+
+func closeCutsUnreadAnswers(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	c := dialRaw(t, s, torchNew)
 	c.send("set", str("/a"), str(strings.Repeat("x", 8<<20)))
@@ -298,7 +326,9 @@ func TestCloseCutsUnreadAnswers(t *testing.T) {
 	}
 }
 
-func TestListenOnATakenPort(t *testing.T) {
+func TestListenOnATakenPort(t *testing.T) { bothWays(t, listenOnATakenPort) }
+
+func listenOnATakenPort(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	if other, err := Listen(s.Addr().String(), ServerOptions{}); err == nil {
 		other.Close()
@@ -309,7 +339,9 @@ func TestListenOnATakenPort(t *testing.T) {
 }
 
 // A rendezvous of 256 ranks of mixed releases: all count themselves in, and wait for each other's addresses.
-func Test256ClientsAtOnce(t *testing.T) {
+func Test256ClientsAtOnce(t *testing.T) { bothWays(t, manyClientsAtOnce) }
+
+func manyClientsAtOnce(t *testing.T) {
 	const world = 256
 	s := startServer(t, ServerOptions{})
 	var keys [][]byte

@@ -136,7 +136,9 @@ var conversations = map[string][]exchange{
 	},
 }
 
-func TestConversationsInEveryRelease(t *testing.T) {
+func TestConversationsInEveryRelease(t *testing.T) { bothWays(t, conversationsInEveryRelease) }
+
+func conversationsInEveryRelease(t *testing.T) {
 	for _, gen := range generations {
 		for name, steps := range conversations {
 			if !gen.knows(steps) {
@@ -167,7 +169,9 @@ func (g generation) knows(steps []exchange) bool {
 }
 
 // The kernel hands over bytes as it pleases: each byte of each request in a packet of its own must do as well.
-func TestRequestsMayComeByteByByte(t *testing.T) {
+func TestRequestsMayComeByteByByte(t *testing.T) { bothWays(t, requestsMayComeByteByByte) }
+
+func requestsMayComeByteByByte(t *testing.T) {
 	for _, gen := range generations {
 		c := dialRaw(t, startServer(t, ServerOptions{}), gen)
 		request := cat([]byte{gen.codes["set"]}, str("/key"), str("value"), []byte{gen.codes["get"]}, str("/key"))
@@ -178,7 +182,9 @@ func TestRequestsMayComeByteByByte(t *testing.T) {
 	}
 }
 
-func TestReleasesOnOnePort(t *testing.T) {
+func TestReleasesOnOnePort(t *testing.T) { bothWays(t, releasesOnOnePort) }
+
+func releasesOnOnePort(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	for i, gen := range generations {
 		dialRaw(t, s, gen).send("set", str("/from "+gen.name), str("x"))
@@ -191,7 +197,9 @@ func TestReleasesOnOnePort(t *testing.T) {
 }
 
 // Which release an old client is may be laid down, for clients that hide behind one address.
-func TestLegacyByConfiguration(t *testing.T) {
+func TestLegacyByConfiguration(t *testing.T) { bothWays(t, legacyByConfiguration) }
+
+func legacyByConfiguration(t *testing.T) {
 	hidden := torch113
 	hidden.second = false
 	c := dialRaw(t, startServer(t, ServerOptions{Legacy: LegacyWatch}), hidden)
@@ -206,7 +214,9 @@ func TestLegacyByConfiguration(t *testing.T) {
 	c.expect(u64(1))
 }
 
-func TestWatchersHearOfChanges(t *testing.T) {
+func TestWatchersHearOfChanges(t *testing.T) { bothWays(t, watchersHearOfChanges) }
+
+func watchersHearOfChanges(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	watcher := dialRaw(t, s, torch20)
 	watcher.send("watch", str("/w"))

@@ -11,7 +11,9 @@ func (r *raw) park(s *Server, key string) {
 }
 
 // Whatever brings a key into being wakes those who wait for it, in either generation.
-func TestWhatWakesAWaiter(t *testing.T) {
+func TestWhatWakesAWaiter(t *testing.T) { bothWays(t, whatWakesAWaiter) }
+
+func whatWakesAWaiter(t *testing.T) {
 	births := map[string]struct{ body, answer []byte }{
 		"set":         {cat(str("/k"), str("v")), nil},
 		"add":         {cat(str("/k"), u64(1)), u64(1)},
@@ -37,7 +39,9 @@ func TestWhatWakesAWaiter(t *testing.T) {
 	}
 }
 
-func TestWaitEndsWithTheLastKey(t *testing.T) {
+func TestWaitEndsWithTheLastKey(t *testing.T) { bothWays(t, waitEndsWithTheLastKey) }
+
+func waitEndsWithTheLastKey(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	waiter, other := dialRaw(t, s, torchNew), dialRaw(t, s, torchNew)
 	other.send("set", str("/a"), str(""))
@@ -54,7 +58,9 @@ func TestWaitEndsWithTheLastKey(t *testing.T) {
 	waiter.sync()
 }
 
-func TestCancelledWaitIsForgotten(t *testing.T) {
+func TestCancelledWaitIsForgotten(t *testing.T) { bothWays(t, cancelledWaitIsForgotten) }
+
+func cancelledWaitIsForgotten(t *testing.T) {
 	for _, gen := range []generation{torch20, torch21, torchNew} {
 		s := startServer(t, ServerOptions{})
 		c, other := dialRaw(t, s, gen), dialRaw(t, s, torchNew)
@@ -71,7 +77,9 @@ func TestCancelledWaitIsForgotten(t *testing.T) {
 }
 
 // The answer and the cancellation may cross: then both are answered, in this order.
-func TestCancelCrossesTheAnswer(t *testing.T) {
+func TestCancelCrossesTheAnswer(t *testing.T) { bothWays(t, cancelCrossesTheAnswer) }
+
+func cancelCrossesTheAnswer(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	c, other := dialRaw(t, s, torchNew), dialRaw(t, s, torchNew)
 	c.park(s, "/k")
@@ -83,7 +91,9 @@ func TestCancelCrossesTheAnswer(t *testing.T) {
 }
 
 // 1.13 knows no CANCEL_WAIT: it times out by itself and goes on. A late answer would be read as that of its next request.
-func TestOldClientGoesOnAfterItsTimeout(t *testing.T) {
+func TestOldClientGoesOnAfterItsTimeout(t *testing.T) { bothWays(t, oldClientGoesOnAfterItsTimeout) }
+
+func oldClientGoesOnAfterItsTimeout(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	c := dialRaw(t, s, torch113)
 	c.park(s, "/k")
@@ -97,7 +107,9 @@ func TestOldClientGoesOnAfterItsTimeout(t *testing.T) {
 	}
 }
 
-func TestDisconnectCleansUp(t *testing.T) {
+func TestDisconnectCleansUp(t *testing.T) { bothWays(t, disconnectCleansUp) }
+
+func disconnectCleansUp(t *testing.T) {
 	for _, gen := range []generation{torch113, torchNew} {
 		s := startServer(t, ServerOptions{})
 		c, other := dialRaw(t, s, gen), dialRaw(t, s, torchNew)
@@ -113,7 +125,9 @@ func TestDisconnectCleansUp(t *testing.T) {
 	}
 }
 
-func TestQueuePushWakesOne(t *testing.T) {
+func TestQueuePushWakesOne(t *testing.T) { bothWays(t, queuePushWakesOne) }
+
+func queuePushWakesOne(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	first, second, pusher := dialRaw(t, s, torchNew), dialRaw(t, s, torchNew), dialRaw(t, s, torchNew)
 	first.park(s, "/q")
@@ -132,7 +146,9 @@ func TestQueuePushWakesOne(t *testing.T) {
 }
 
 // An item must not lie there while others wait for it, because the one that was woken for it went away.
-func TestWakeUpIsPassedOn(t *testing.T) {
+func TestWakeUpIsPassedOn(t *testing.T) { bothWays(t, wakeUpIsPassedOn) }
+
+func wakeUpIsPassedOn(t *testing.T) {
 	for name, leave := range map[string]func(*raw){
 		"disconnects":      func(r *raw) { r.conn.Close() },
 		"had cancelled":    func(r *raw) { r.send("cancel_wait") },
@@ -153,7 +169,9 @@ func TestWakeUpIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestBarrier(t *testing.T) {
+func TestBarrier(t *testing.T) { bothWays(t, barrier) }
+
+func barrier(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	plain := dialRaw(t, s, torchNew)
 	plain.park(s, "/b")
@@ -175,7 +193,9 @@ func TestBarrier(t *testing.T) {
 	ranks[0].sync()
 }
 
-func TestSetOfTheKeyOpensABarrier(t *testing.T) {
+func TestSetOfTheKeyOpensABarrier(t *testing.T) { bothWays(t, setOfTheKeyOpensABarrier) }
+
+func setOfTheKeyOpensABarrier(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	c, other := dialRaw(t, s, torchNew), dialRaw(t, s, torchNew)
 	c.send("barrier", str("/b"), u64(2))

@@ -21,7 +21,7 @@ func causeLines(r *nexus.Result, safe func(string) string) []string {
 		fault.At = fault.At.Local()
 		lines = append(lines, "  "+clean(fault.When(r.Round)), "  "+clean(fault.Where(len(r.Tail))))
 	case r.Cause == nexus.CauseHang && r.Rank >= 0:
-		lines = append(lines, "  where rank "+strconv.Itoa(r.Rank)+" was:")
+		lines = append(lines, "  the last that is known of rank "+strconv.Itoa(r.Rank)+":")
 	case r.Cause == nexus.CauseSetup:
 		lines = append(lines, "  the last lines of setup:")
 	default:

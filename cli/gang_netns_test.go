@@ -8,6 +8,8 @@ import (
 	"testing"
 )
 
+// The names of these tests differ in their first letters: their namespaces are called after those (lan_test.go).
+
 // checkGang runs the check on all nodes and returns what each printed, after its remarks.
 func checkGang(l *lan, code int) (reports []string) {
 	l.t.Helper()
@@ -30,7 +32,7 @@ func checkGang(l *lan, code int) (reports []string) {
 }
 
 // Nothing is in the way between nodes that are well; then one of their cables is slow, and it is named.
-func TestGangFindsTheSlowLink(t *testing.T) {
+func TestGangSlowLink(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 3)
 	report := checkGang(l, 0)[0]
@@ -51,7 +53,7 @@ func TestGangFindsTheSlowLink(t *testing.T) {
 
 // A port that is blocked between two nodes is named with both, and what does not need it is measured; a node that is cut off
 // from one other is told so by all.
-func TestGangFindsTheBlockedPort(t *testing.T) {
+func TestGangBlockedPort(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 3)
 	// The second node's own rules keep it from the third's store port, and the third's from all of the second.
@@ -73,7 +75,7 @@ func TestGangFindsTheBlockedPort(t *testing.T) {
 }
 
 // The store's port may be blocked too: the report takes another way, and says so.
-func TestGangGoesAroundTheStoresPort(t *testing.T) {
+func TestGangStoresPort(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 2)
 	for _, ports := range []string{"29500", "32768-60999"} {

@@ -15,6 +15,7 @@ Workers
   --no-python                PROGRAM is run as it is
   --role NAME                name of the workers' role (default)
   --numa-binding HOW         node, socket, exclusive or core-complex: CPUs of each worker, its GPU's where that is known
+  --shutdown-timeout S       seconds from TERM to KILL when the run is stopped (30)
   --signals-to-handle LIST   signals to take beside INT, TERM, USR1 and USR2 (SIGHUP,SIGQUIT)
 
 Nodes
@@ -33,6 +34,8 @@ Output
   -r, --redirects STD        0 to 3, or RANK:STD,...: 1 stdout, 2 stderr, 3 both go to files only
   -t, --tee STD              the same, and shown
   --local-ranks-filter LIST  show only these local ranks
+  --log-max-size SIZE        a log file is full then: 16MiB; 0: never (64MiB)
+  --log-max-files N          how many are kept of each stream: stdout.log, stdout.log.1 and so on (2)
 
 Accepted, and without effect
   --rdzv-backend             c10d and static are one here
@@ -42,12 +45,16 @@ Accepted, and without effect
 
 What differs from torchrun, and why
   PROGRAM                    what is no Python (./mnist) runs without --no-python too: nobody means python ./mnist
-  TERM, INT, HUP, QUIT       workers get TERM, then KILL after 30 s, a second signal kills at once; under nohup HUP is ignored
+  TERM, INT, HUP, QUIT       workers get TERM, then KILL after --shutdown-timeout, a second signal kills at once; under nohup HUP is ignored
   USR1, USR2                 are passed on to the workers: that is how schedulers announce the end
   other handled signals      are passed on, where torchrun would end the run
   the exit code              is that of the worker that failed first, 128 + N for signal N; torchrun's is 1
   --log-dir alone            keeps both streams and shows them; torchrun then writes nothing
-  OMP_NUM_THREADS            is this node's CPUs divided by its workers, not 1, and said; where it is set it stays
+  a failure                  is told in three lines with the last 20 lines of the rank that failed first, on every node
+  shown lines                begin with "[rank N] " unless TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE says how, not [default0]:, teed or not
+  --log-max-size, -files     are ours: torchrun's logs grow without bound
+  OMP_NUM_THREADS            is this node's CPUs, or the cores that a worker is bound to, divided by the workers, not 1, and said;
+                             where it is set it stays
   --rdzv-backend etcd        is refused: the nodes need no server beside themselves
   --rdzv-conf                of torchrun: timeouts as above; close_timeout, keep_alive_* and others are not needed
   --max-restarts             is one budget of the run, not one of each node

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,27 +117,114 @@ func TestLaunchByManyTasksOfANode(t *testing.T) {
 	}
 }
 
-// A handled signal that does not end the run reaches every worker; nohup's HUP reaches nobody.
+// A handled signal that does not end the run reaches every worker, and INT and TERM reach them as TERM.
 func TestLaunchPassesSignalsOn(t *testing.T) {
 	t.Parallel()
+	const script = `for s in USR1 USR2 WINCH TERM; do trap "echo got $s; touch $DIR/$RANK.$s" $s; done; touch "$DIR/$RANK.ready"; until [ -e "$DIR/$RANK.TERM" ]; do sleep 0.05; done`
+	for _, last := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		dir := t.TempDir()
+		l := launching(t, []string{"DIR=" + dir}, "--signals-to-handle=SIGHUP,SIGWINCH", "--nproc-per-node=2", "sh", "-c", script)
+		appear(t, filepath.Join(dir, "0.ready"), filepath.Join(dir, "1.ready"))
+		for _, s := range []struct {
+			signal syscall.Signal
+			got    string
+		}{{syscall.SIGUSR1, "USR1"}, {syscall.SIGUSR2, "USR2"}, {syscall.SIGWINCH, "WINCH"}, {last, "TERM"}} {
+			if err := l.Process.Signal(s.signal); err != nil {
+				t.Fatal(err)
+			}
+			appear(t, filepath.Join(dir, "0."+s.got), filepath.Join(dir, "1."+s.got))
+		}
+		if l.Wait(); l.ProcessState.ExitCode() != 128+int(last) {
+			t.Errorf("exit code %d\n%s", l.ProcessState.ExitCode(), l.err.String())
+		}
+		for _, want := range []string{"[rank 0] got USR1\n", "[rank 1] got USR2\n", "[rank 0] got WINCH\n", "[rank 1] got TERM\n"} {
+			if !strings.Contains(l.out.String(), want) {
+				t.Errorf("no %q in\n%s", want, l.out.String())
+			}
+		}
+	}
+}
+
+// A rank that lost its peer ends first, on another node than the one that failed; every node blames the right one and shows what it said.
+func TestLaunchBlamesTheCauseOnEveryNode(t *testing.T) {
+	t.Parallel()
+	net, dir := loopback(), t.TempDir()
+	const script = `if [ $RANK = 1 ]; then
+		printf '{"message": {"message": "ValueError: bad label", "extraInfo": {"timestamp": "%s"}}}' "$(date +%s)" >"$TORCHELASTIC_ERROR_FILE"
+		echo 'shard 7 is broken'; touch "$DIR/said"; exec sleep 1000
+	fi
+	until [ -e "$DIR/said" ]; do sleep 0.05; done
+	printf 'Traceback:\n  File "x"\nRuntimeError: [pair.cc:534] Connection closed by peer\n' >&2; exit 1`
+	var nodes []*launcher
+	for range 2 {
+		nodes = append(nodes, launching(t, []string{"DIR=" + dir}, "--nnodes=2", "--rdzv-endpoint="+net+".1", "sh", "-c", script))
+	}
+	want := regexp.MustCompile(`(?m)^error: rank 1 on node \S+ failed: ValueError: bad label\n` +
+		`  the first of 2 that failed, by its error file: at .* on node \S+, .* into round 0, process \d+\n  its last line follows\n  \| shard 7 is broken$`)
+	for node, l := range nodes {
+		if l.Wait(); l.ProcessState.ExitCode() != 1 || !want.MatchString(l.err.String()) {
+			t.Errorf("node %d: exit code %d\n%s", node, l.ProcessState.ExitCode(), l.err.String())
+		}
+	}
+}
+
+// Nothing outlives a launcher that is killed, not what got itself a session of its own either.
+func TestLaunchIsKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	const script = `trap 'echo got USR1; touch "$DIR/$RANK.usr1"' USR1; trap 'echo got WINCH; exit 0' WINCH; touch "$DIR/$RANK.ready"; while :; do sleep 0.05; done`
-	l := launching(t, []string{"DIR=" + dir}, "--signals-to-handle=SIGHUP,SIGWINCH", "--nproc-per-node=2", "sh", "-c", script)
+	const script = `setsid sh -c 'echo $$ >"$DIR/$RANK.part"; mv "$DIR/$RANK.part" "$DIR/$RANK.far"; sleep 1000 & wait' & echo $$ >"$DIR/$RANK.near"; touch "$DIR/$RANK.ready"; wait`
+	l := launching(t, []string{"DIR=" + dir}, "--nproc-per-node=2", "sh", "-c", script)
+	appear(t, filepath.Join(dir, "0.ready"), filepath.Join(dir, "1.ready"), filepath.Join(dir, "0.far"), filepath.Join(dir, "1.far"))
+	left := map[int]bool{}
+	for _, name := range []string{"0.near", "0.far", "1.near", "1.far"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		pid, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || err2 != nil || !running(pid) {
+			t.Fatalf("%s: %q %v %v", name, text, err, err2)
+		}
+		left[pid] = true
+	}
+	if err := l.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	for looks := 0; len(left) > 0; looks++ {
+		for pid := range left {
+			if !running(pid) {
+				delete(left, pid)
+			}
+		}
+		if looks > 150 && time.Since(killed) > time.Second { // a busy machine is given as many looks as a quiet one
+			t.Fatalf("after a second there are %v", left)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	l.Wait()
+}
+
+// A script that ignores TERM is killed at the end of its grace, with what it had started, and one line says so.
+func TestLaunchKillsTheDeaf(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const script = `trap '' TERM; (trap '' TERM; sleep 1000; :) & [ $RANK = 0 ] || trap 'exit 0' TERM; echo $! >"$DIR/$RANK.child"; touch "$DIR/$RANK.ready"; while :; do sleep 0.05; done`
+	l := launching(t, []string{"DIR=" + dir}, "--shutdown-timeout=3", "--nproc-per-node=2", "sh", "-c", script)
 	appear(t, filepath.Join(dir, "0.ready"), filepath.Join(dir, "1.ready"))
-	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGWINCH} {
-		if err := l.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-		if s == syscall.SIGUSR1 {
-			appear(t, filepath.Join(dir, "0.usr1"), filepath.Join(dir, "1.usr1"))
-		}
+	asked := time.Now()
+	if err := l.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
-	if err := l.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, l.err.String())
+	l.Wait()
+	if took := time.Since(asked); took < 3*time.Second {
+		t.Errorf("it was killed after %s", took)
 	}
-	for _, want := range []string{"[rank 0] got USR1\n", "[rank 1] got USR1\n", "[rank 0] got WINCH\n", "[rank 1] got WINCH\n"} {
-		if !strings.Contains(l.out.String(), want) {
-			t.Errorf("no %q in\n%s", want, l.out.String())
+	if code := l.ProcessState.ExitCode(); code != 128+15 || !strings.HasSuffix(l.err.String(), "error: stopped by SIGTERM; 1 worker did not end within 3s and was killed\n") {
+		t.Errorf("exit code %d\n%s", code, l.err.String())
+	}
+	for rank := range 2 {
+		text, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(rank, ".child")))
+		pid, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || err2 != nil || running(pid) {
+			t.Errorf("the child of rank %d: %q %v %v", rank, text, err, err2)
 		}
 	}
 }

@@ -241,6 +241,9 @@ func TestFailsElsewhere(t *testing.T) {
 			t.Errorf("node %s does not tell the last lines:\n%s", a.n.name, a.text())
 		}
 	}
+	if told := agents[0].text() + agents[1].text(); strings.Count(told, "[nexus]   the only worker that failed: at ") != 1 || strings.Count(told, "[nexus]   | 30") != 1 {
+		t.Errorf("the first failure's last lines are to be told on its node:\n%s", told)
+	}
 	for rank := range 4 { // the nodes share the directory
 		text, err := os.ReadFile(filepath.Join(logs, "story", "attempt_1", strconv.Itoa(rank), "stdout.log"))
 		if want := fmt.Sprintf("round 1: rank %d\n", rank); err != nil || !strings.HasPrefix(string(text), want) {

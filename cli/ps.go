@@ -267,5 +267,10 @@ func progressOf(j api.JobView) string {
 	if slowest.TotalSteps > 0 {
 		text += "/" + strconv.FormatInt(slowest.TotalSteps, 10)
 	}
+	if j.Status != nil {
+		for _, s := range j.Status.Suspects {
+			text += fmt.Sprintf(", rank %d suspect", s.Rank)
+		}
+	}
 	return text
 }

@@ -45,6 +45,7 @@ type agent struct {
 	backoff   elastic.Backoff
 	logSize   int64 // see proc.LogOptions
 	logFiles  int
+	look      time.Duration // 0: the usual
 	lossy     sync.Once     // told that logs are incomplete
 	grace     time.Duration // from a stop to the kill
 	signalled nexus.Cause   // what a signal that stops a bare launch means
@@ -61,6 +62,8 @@ type agent struct {
 	meeting   *rendezvous.Meeting // of several nodes
 	leaving   *stopRequest        // where this node is to go
 	finished  *finished
+	ended     ending // of the round endedIn, the last one here, where there is a meeting
+	endedIn   int
 	rounds    nexus.Rounds
 	stops     chan stopRequest
 	forward   chan syscall.Signal
@@ -81,7 +84,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, look: opts.Look, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {
@@ -254,7 +257,12 @@ func (a *agent) attempt(ctx context.Context) nexus.Result {
 			}
 			return a.result(e, state.Round)
 		}
-		a.say(fmt.Sprintf("%s; round %d begins in %s, %s left after it", e.message, d.Next.Round, about(d.Wait), times(d.Next.RestartsLeft, "restart", "restarts")))
+		begins := "now"
+		if d.Wait > 0 {
+			begins = "in " + about(d.Wait)
+		}
+		a.say(fmt.Sprintf("%s; round %d begins %s, %s left after it", e.message, d.Next.Round, begins, times(d.Next.RestartsLeft, "restart", "restarts")))
+		a.screen.fault(e, state.Round)
 		if stopped, ok := a.pause(ctx, d.Wait, e); ok {
 			return a.result(stopped, state.Round)
 		}

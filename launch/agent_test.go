@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,8 +75,25 @@ func TestABareLaunchKeepsLogsAndTellsOfRestarts(t *testing.T) {
 	if strings.Contains(out.String(), "[rank 0]") || !strings.Contains(out.String(), "[rank 1] out 1\n") {
 		t.Errorf("screen: %q", out.String())
 	}
-	if !strings.Contains(errs.String(), "exited with code 1; round 1 begins in 10ms, 0 restarts left after it") {
-		t.Errorf("screen: %q", errs.String())
+	for _, want := range []string{"exited with code 1; round 1 begins in 10ms, 0 restarts left after it\n[nexus]   the ", " into round 0, process ", "[nexus]   | err "} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("no %q on the screen: %q", want, errs.String())
+		}
+	}
+}
+
+// A second run of the same id in the same place does not take the first one's errors for its own.
+func TestAnErrorFileOfAnEarlierRunIsNobodys(t *testing.T) {
+	t.Parallel()
+	logs := t.TempDir()
+	for run, want := range []string{"rank 0 exited with code 1: ValueError: x", "rank 0 exited with code 2"} {
+		result, err := Run(t.Context(), Options{
+			Command: nexus.Command{Shell: `[ "$RUN" = 1 ] && exit 2; echo '{"message": "ValueError: x"}' >$TORCHELASTIC_ERROR_FILE; exit 1`},
+			Dir:     t.TempDir(), Env: []string{"PATH=/usr/bin:/bin", "RUN=" + strconv.Itoa(run)}, RunID: "same", LogDir: logs, Keeper: keeperArgv(),
+		})
+		if err != nil || result.Message != want {
+			t.Errorf("run %d: %q %v", run, result.Message, err)
+		}
 	}
 }
 

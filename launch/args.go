@@ -15,8 +15,8 @@ import (
 // Invocation is a command line in torchrun's form.
 type Invocation struct {
 	// Options holds what the line says: Command (for `run: a list`), MaxRestarts, RunID, Role, MasterAddr, MasterPort,
-	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show, Prefix
-	// and Binding, and Order, which the environment says. The rest is the caller's to fill in.
+	// Meet, LogDir (as written), LogSize, LogFiles, Redirects, Tee, Show, Prefix, Grace and Binding, and Order, which the
+	// environment says. The rest is the caller's to fill in.
 	Options Options
 	// PerNode is --nproc-per-node: a number, "auto", "cpu" or "gpu"; default "1". See [Invocation.Workers].
 	PerNode string
@@ -36,6 +36,7 @@ var ErrHelp = errors.New("help is wanted")
 // option is one of torchrun's options.
 type option struct {
 	flag bool   // takes no value
+	env  string // another variable that counts where PET_<OPTION> is not set
 	note string // said when it is given; it changes nothing
 	set  func(i *Invocation, value string) error
 }
@@ -71,6 +72,7 @@ func options() map[string]option {
 		"monitor-interval":   {note: "nothing is polled: the end of a worker is noticed at once", set: interval},
 		"event-log-handler":  idle("what happens is told on stderr"),
 		"logs-specs":         {note: "there is one way of keeping logs, --log-dir", set: logsSpecs},
+		"shutdown-timeout":   {set: shutdownTimeout, env: "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"},
 		"log-max-size":       {set: logSize}, // this one and the next are ours
 		"log-max-files":      {set: func(i *Invocation, v string) (err error) { i.Options.LogFiles, err = atLeastOne(v); return err }},
 		"use-env":            {flag: true, note: "LOCAL_RANK is always in the environment", set: quiet},
@@ -95,15 +97,19 @@ func ParseArgs(s site.Site, args []string, getenv func(string) string) (Invocati
 		said[name] = "--" + name
 	}
 	for name, o := range options() {
-		value := getenv(variable(name))
+		key := variable(name)
+		if o.env != "" && getenv(key) == "" {
+			key = o.env
+		}
+		value := getenv(key)
 		if said[name] != "" || value == "" {
 			continue
 		}
 		if o.flag && value != "0" && value != "1" {
-			return Invocation{}, refuse(fmt.Sprintf("%s is %q; it is 1 or 0", variable(name), value), "")
+			return Invocation{}, refuse(fmt.Sprintf("%s is %q; it is 1 or 0", key, value), "")
 		}
 		if !o.flag || value == "1" {
-			given[name], said[name] = value, variable(name)
+			given[name], said[name] = value, key
 		}
 	}
 	inv := Invocation{PerNode: "1", Signals: defaultSignals()}

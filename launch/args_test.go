@@ -34,6 +34,7 @@ func told(inv Invocation) string {
 	say(o.MasterAddr == "" && o.MasterPort == 0, "master %s:%d", o.MasterAddr, o.MasterPort)
 	say(m.LocalAddr == "", "local %s", m.LocalAddr)
 	say(o.LogDir == "", "logs %s", o.LogDir)
+	say(o.Grace == 0, "grace %s", o.Grace)
 	say(o.LogSize == 0, "%d bytes each", o.LogSize)
 	say(o.LogFiles == 0, "%d files", o.LogFiles)
 	say(!o.Redirects.given, "redirects %d %d", o.Redirects.of(0), o.Redirects.of(1))
@@ -111,6 +112,8 @@ func TestTorchrunsCommandLine(t *testing.T) {
 		{"-r3 -t 1 train.py", "python3 -u train.py; redirects 3 3; tee 1 1"},
 		{"--redirects 0:3 --tee=1:2 --log_dir=/l train.py", "python3 -u train.py; logs /l; redirects 3 0; tee 0 2"},
 		{"--log-dir l --log-max-size 16MiB --log-max-files=5 train.py", "python3 -u train.py; logs l; 16777216 bytes each; 5 files"},
+		{"--shutdown-timeout 600 train.py", "python3 -u train.py; grace 10m0s"},
+		{"--shutdown_timeout=0 train.py", "python3 -u train.py; grace 1ns"},
 		{"--log_max_size=0 train.py", "python3 -u train.py; -1 bytes each"},
 		{"--local-ranks-filter 0,2 train.py", "python3 -u train.py; shown [0 2]"},
 		{"--local_ranks_filter=1 train.py", "python3 -u train.py; shown [1]"},
@@ -135,7 +138,7 @@ func TestVariablesOfOptions(t *testing.T) {
 		"local-ranks-filter": "0", "master-addr": "n1", "local-addr": "n2", "master-port": "7", "rdzv-id": "id", "rdzv-backend": "c10d",
 		"rdzv-endpoint": "n3", "rdzv-conf": "last_call_timeout=1", "signals-to-handle": "SIGWINCH", "numa-binding": "node",
 		"start-method": "spawn", "monitor-interval": "0.1", "event-log-handler": "null", "logs-specs": "default",
-		"log-max-size": "16MiB", "log-max-files": "5",
+		"shutdown-timeout": "90", "log-max-size": "16MiB", "log-max-files": "5",
 	}
 	for name, o := range options() {
 		value, ok := values[name]
@@ -166,6 +169,16 @@ func TestVariablesOfOptions(t *testing.T) {
 			t.Errorf("PET_ of %s: %v\n got %s\nwant %s", name, err, told(got), told(want))
 		}
 	}
+	env["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = "7"
+	for value, want := range map[string]string{"": "grace 7s", "8": "grace 8s"} {
+		env["PET_SHUTDOWN_TIMEOUT"] = value
+		inv, err := ParseArgs(site.Site{}, []string{"x.py"}, func(key string) string { return env[key] })
+		if err != nil || told(inv) != "python3 -u x.py; "+want {
+			t.Errorf("PET_SHUTDOWN_TIMEOUT %q: %s %v", value, told(inv), err)
+		}
+	}
+	delete(env, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT")
+	delete(env, "PET_SHUTDOWN_TIMEOUT")
 	env["PET_NPROC_PER_NODE"], env["PET_MAX_RESTARTS"], env["PET_NO_PYTHON"], env["PET_STANDALONE"] = "2", "1", "0", "1"
 	inv, err := ParseArgs(site.Site{}, []string{"--max-restarts=5", "x.py"}, func(key string) string { return env[key] })
 	if got := told(inv); err != nil || got != "python3 -u x.py; workers 2; restarts 5" {
@@ -254,6 +267,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--numa-binding nodes x.py", `"nodes" is neither node nor socket`, ""},
 		{"--signals-to-handle SIGFOO x.py", `"SIGFOO" is no signal`, ""},
 		{"--signals-to-handle SIGKILL x.py", "nobody can handle SIGKILL", ""},
+		{"--shutdown-timeout -1 x.py", "is no time", ""},
 		{"--log-max-size 8MB x.py", "is no size such as", ""},
 		{"--log-max-files 0 x.py", "is not a number from 1 up", ""},
 		{"--local-ranks-filter a x.py", "no list of local ranks", ""},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"ainexus.io/proc"
 	"golang.org/x/sys/unix"
@@ -98,6 +99,16 @@ func bytes(text string) (int, error) {
 		return 0, fmt.Errorf("%q is no size such as 65536 or 16MiB", text)
 	}
 	return n << by, nil
+}
+
+// shutdownTimeout reads a time; 0 is none at all.
+func shutdownTimeout(i *Invocation, value string) (err error) {
+	if n, err := strconv.ParseFloat(value, 64); err == nil && n == 0 {
+		i.Options.Grace = time.Nanosecond
+		return nil
+	}
+	i.Options.Grace, err = seconds(value)
+	return err
 }
 
 // logSize reads a size; 0 is without bound.

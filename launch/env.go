@@ -55,11 +55,7 @@ type roundFacts struct {
 // ncclSettings are what NCCL has to be told on this node, of which files is the root. Workers who see no GPU are told no
 // more than the interface.
 func ncclSettings(files fs.FS, env map[string]string, device string) []fabric.Setting {
-	f := fabric.Read(files, func(key string) string { return env[key] }).Over(device, "the way to the other nodes")
-	if visible, set := env["CUDA_VISIBLE_DEVICES"]; set && slices.Contains([]string{"", "-1", "none", "void", "NoDevFiles"}, visible) {
-		f = f.WithoutGPUs()
-	}
-	return fabric.Settings(f)
+	return fabric.Settings(fabric.ReadForWorkers(files, env).Over(device, "the way to the other nodes"))
 }
 
 // workerEnv is the environment of one worker of this node, by local rank: torchrun's variables and ours.

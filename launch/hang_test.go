@@ -46,7 +46,7 @@ func TestTheVerdictOfTheHangWatch(t *testing.T) {
 			if !w.hung(2*time.Hour + time.Minute) {
 				t.Fatal("no verdict")
 			}
-			if rank, message, _ := w.verdict(make([]stack, len(test.steps))); rank != test.rank || message != test.message {
+			if rank, message, _ := verdict(w.limit, w.standings(make([]stack, len(test.steps)))); rank != test.rank || message != test.message {
 				t.Errorf("%d: %s", rank, message)
 			}
 		})

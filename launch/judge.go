@@ -12,13 +12,16 @@ import (
 // judge says how a round ended, once all of its processes are gone.
 func (a *agent) judge(r *round) ending {
 	if r.stop != nil {
-		return a.stopped(*r.stop, r.began)
+		e := a.stopped(*r.stop, r.began)
+		if r.deaf > 0 && r.stop.grace >= time.Millisecond {
+			e.message += fmt.Sprintf("; %s did not end within %s and %s killed", times(r.deaf, "worker", "workers"), about(r.stop.grace), wereOrWas(r.deaf))
+		}
+		return e
 	}
 	if r.hang != "" {
 		e := ending{cause: nexus.CauseHang, rank: r.hangRank, exit: 1, message: r.hang}
-		if e.rank >= 0 {
-			e.tail = r.outputs.tails[e.rank].Lines()
-			e.rank += a.place.first
+		if local := e.rank - a.place.first; e.rank >= 0 && local >= 0 && local < len(r.workers) {
+			e.tail = r.outputs.tails[local].Lines()
 		}
 		if r.hangStack != nil {
 			e.tail = r.hangStack

@@ -144,6 +144,20 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() bool)
 	}
 }
 
+// withinASecond reports whether ok comes true within a second of a machine that has time for us: one that is busy with other things
+// has looks, which it takes as long for as for all else.
+func withinASecond(ok func() bool) bool {
+	const looks = 150
+	began := time.Now()
+	for n := 0; !ok(); n++ {
+		if n > looks && time.Since(began) > time.Second {
+			return false
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return true
+}
+
 func content(t *testing.T, elements ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(elements...))

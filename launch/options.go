@@ -57,7 +57,7 @@ type Options struct {
 
 	Keeper  []string        // program and first arguments of the keeper
 	Clock   proc.Clock      // default: this machine's
-	Backoff elastic.Backoff // default: 100 ms, 200 ms .. 30 s
+	Backoff elastic.Backoff // default: none, 100 ms, 200 ms .. 30 s
 	Logger  *slog.Logger    // default: silent
 }
 
@@ -72,7 +72,8 @@ type AgentOptions struct {
 	// LogSize is when a log file is full, in bytes, and LogFiles how many are kept of each rank and round. Default 64 MiB and 2.
 	LogSize  int64
 	LogFiles int
-	Logger   *slog.Logger // default: silent
+	Look     time.Duration // how often clocks and progress are looked at, at least; default 1 s
+	Logger   *slog.Logger  // default: silent
 }
 
 // failureGrace is how long the survivors of a failed round get from TERM to KILL.

@@ -30,6 +30,18 @@ func (s screen) say(text string) {
 	}
 }
 
+// fault shows what a round ended with, below the sentence that says so.
+func (s screen) fault(e ending, round int) {
+	if s.err == nil || e.fault == nil {
+		return
+	}
+	s.say("  " + e.fault.When(round))
+	s.say("  " + e.fault.Where(len(e.tail)))
+	for _, line := range e.tail {
+		s.say("  | " + line)
+	}
+}
+
 // close shows what is left. A writer that takes nothing is not waited for beyond a few seconds.
 func (s screen) close() {
 	for _, live := range []*proc.Live{s.out, s.err} {

@@ -74,7 +74,8 @@ func others(s syscall.Signal) bool {
 func saysPeerGone(text string) bool {
 	return slices.ContainsFunc([]string{
 		"Connection closed by peer", "Connection reset by peer", "Broken pipe", "Application timeout caused pair closure", // gloo
-		"Timed out waiting", "Socket Timeout", "failed to recv, got 0 bytes", // gloo and the store
+		"ms for recv operation to complete", "ms for send operation to complete", // gloo's timeouts
+		"Socket Timeout", "failed to recv, got 0 bytes", "in store based barrier", // the store
 		"remote process exited or there was a network error", "ncclRemoteError", "a remote process exiting prematurely",
 		"NCCL communicator was aborted", "Watchdog caught collective operation timeout", "due to collective timeout or exception",
 		"Some NCCL operations have failed or timed out",

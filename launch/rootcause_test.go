@@ -58,6 +58,7 @@ func TestWhoseErrorComesFirst(t *testing.T) {
 		{"the store's words", []failure{code(1, 1, traceback(store)...), code(5, 3)}, oom{}, 1, "by when it ended"},
 		{"NCCL's watchdog aborts first, the cause tells its error late", []failure{
 			killed(1, syscall.SIGABRT, nccl, "terminate called after throwing an instance of 'c10::DistBackendError'"), reports(code(900, 1), 890, "ValueError: x")}, oom{}, 1, "by its error file"},
+		{"gloo's patience is over", []failure{code(1, 1, traceback("RuntimeError: [../gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 1800000ms for recv operation to complete")...), code(5, 9)}, oom{}, 1, "by when it ended"},
 		{"NCCL's words in many lines", []failure{code(1, 1, traceback(multi...)...), code(5, 9)}, oom{}, 1, "by when it ended"},
 		{"a silent abort against a report", []failure{killed(1, syscall.SIGABRT), reports(code(5, 1), 4, "ValueError: x")}, oom{}, 1, "by its error file"},
 		{"an abort alone", []failure{killed(1, syscall.SIGABRT), killed(5, syscall.SIGPIPE)}, oom{}, 0, "by when it ended"},

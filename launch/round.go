@@ -53,15 +53,17 @@ type round struct {
 	program program
 	outputs outputs
 	watch   *watch
+	pace    elastic.Pace
 	oomAt   int // the cgroup's count when the round began
 	exits   chan int
 
 	told     bool          // the meeting ends it
 	asked    time.Time     // when the workers were told to end; zero: they were not
 	deadline time.Duration // Mono, of the kill; where asked
+	deaf     int           // workers that had to be killed then
 	stop     *stopRequest  // where somebody asked
 	hang     string        // the verdict of the hang watch
-	hangRank int
+	hangRank int           // global; -1: none
 	// hangStack is where the rank to blame was, as text; nil where it did not say.
 	hangStack []string
 }
@@ -119,6 +121,7 @@ func (a *agent) openRound(r *round) (err error) {
 				return fmt.Errorf("making a place for logs: %w", err)
 			}
 		}
+		os.Remove(a.errorFile(r.number, rank)) // of an earlier run of this id, whose words are not this one's
 		commands[rank] = proc.Command{
 			Path: r.program.path, Argv: r.program.argv, Dir: a.order.Workdir, Stdout: out, Stderr: errs,
 			Env: workerEnv(a.order, a.env, facts, rank), CPUs: cpus[rank],
@@ -172,7 +175,7 @@ func (a *agent) emptyStore() error {
 		port = 29500
 	}
 	listen := func(port int) (err error) {
-		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Limits: a.storeLimits, Logger: a.log})
+		a.store, err = c10d.Listen(net.JoinHostPort(a.master.addr, strconv.Itoa(port)), c10d.ServerOptions{Limits: a.storeLimits, OwnThread: true, Logger: a.log})
 		return err
 	}
 	err := listen(port)
@@ -191,7 +194,7 @@ func (a *agent) emptyStore() error {
 // show writes the workers into the status.
 func (a *agent) show(r *round, state nexus.AgentState) {
 	a.board.set(func(s *nexus.Status) {
-		s.State, s.Round, s.Master = state, r.number, net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
+		s.State, s.Round, s.Suspects, s.Master = state, r.number, r.pace.Suspects(), net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
 		s.Workers = make([]nexus.WorkerStatus, len(r.workers))
 		for rank, p := range r.workers {
 			w := nexus.WorkerStatus{Rank: a.place.first + rank, LocalRank: rank, PID: p.PID}

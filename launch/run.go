@@ -35,11 +35,13 @@ func Run(ctx context.Context, opts Options) (nexus.Result, error) {
 		}
 	}
 	defer func() { a.screen.close() }()
-	if opts.Stdout != nil {
-		a.screen.out = proc.NewLive(opts.Stdout, opts.Terminal)
-	}
 	if opts.Stderr != nil {
-		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal)
+		a.screen.err = proc.NewLive(opts.Stderr, opts.Terminal, nil)
+	}
+	if opts.Stdout != nil {
+		a.screen.out = proc.NewLive(opts.Stdout, opts.Terminal, func() {
+			a.say("whoever reads our output has taken nothing for ten seconds; the workers wait for it (--redirects 3 needs no reader)")
+		})
 	}
 	return a.runWith(ctx, opts)
 }
@@ -82,7 +84,7 @@ func (o Options) agent() (*agent, error) {
 		a.role = "default"
 	}
 	if a.backoff == (elastic.Backoff{}) {
-		a.backoff = elastic.Backoff{First: 100 * time.Millisecond, Cap: 30 * time.Second}
+		a.backoff = elastic.Backoff{First: 100 * time.Millisecond, Cap: 30 * time.Second, Free: 1}
 	}
 	if a.grace == 0 {
 		a.grace = defaultGrace

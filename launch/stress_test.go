@@ -38,15 +38,8 @@ func TestAnAgentMayDieAtAnyInstant(t *testing.T) {
 			}
 			continue
 		}
-		deadline := time.Now().Add(time.Second)
-		for !proc.Empty(a.name, claimed.Cgroup) {
-			if time.Now().After(deadline) {
-				if !unkept || alive(claimed.Keeper) {
-					t.Fatalf("left after a second: %v", proc.Members(a.name, claimed.Cgroup))
-				}
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
+		if !withinASecond(func() bool { return proc.Empty(a.name, claimed.Cgroup) }) && (!unkept || alive(claimed.Keeper)) {
+			t.Fatalf("left after a second: %v", proc.Members(a.name, claimed.Cgroup))
 		}
 		if err := proc.KillAttempt(a.name, claimed.Cgroup, 5*time.Second); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"syscall"
@@ -54,6 +55,7 @@ func (a *agent) supervise(ctx context.Context, r *round) {
 			if r.asked.IsZero() {
 				a.consider(r, now)
 			} else if now >= r.deadline {
+				r.deaf = max(r.deaf, alive)
 				a.endAll()
 			}
 		}
@@ -64,7 +66,7 @@ func (a *agent) supervise(ctx context.Context, r *round) {
 // next is when to look at the clocks again.
 func (a *agent) next(r *round) time.Duration {
 	if r.asked.IsZero() {
-		return look
+		return cmp.Or(a.look, look)
 	}
 	return min(look, max(10*time.Millisecond, r.deadline-a.clock.Mono()))
 }
@@ -75,8 +77,10 @@ func (a *agent) consider(r *round, now time.Duration) {
 		a.obey(r, request)
 		return
 	}
+	a.lookAtPace(r)
 	if r.watch.hung(now) {
-		r.hangRank, r.hang, r.hangStack = r.watch.verdict(a.askWhere(r))
+		ranks := a.everywhere(r, r.watch.standings(a.askWhere(r)))
+		r.hangRank, r.hang, r.hangStack = verdict(r.watch.limit, ranks)
 		a.end(r, failureGrace)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"ainexus.io/launch/elastic"
@@ -84,7 +85,11 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 		}
 		a.say(fmt.Sprintf("round %d%s: node %s is %d of %d with ranks %d to %d of %d; the store is at %s", b.Record.Number, why, a.order.Seat.Node,
 			b.Group, a.place.groups, a.place.first, a.place.first+a.order.Seat.Workers-1, a.place.world, b.Store))
+		if e := a.ended; e.fault != nil && strings.HasPrefix(b.Record.Why, fmt.Sprintf("rank %d on ", e.rank)) {
+			a.screen.fault(e, a.endedIn) // the cause was ours
+		}
 		e = a.round(ctx, b.Record.Number)
+		a.ended, a.endedIn = e, b.Record.Number
 		a.closeRound(e)
 	}
 	a.meeting.Closed(b.Record.Number, a.report(e))

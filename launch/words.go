@@ -97,6 +97,13 @@ func times(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+func wereOrWas(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
 // about is a duration as people say it.
 func about(d time.Duration) string {
 	switch {

@@ -88,6 +88,8 @@ type Status struct {
 	Renewed time.Time      `json:"renewed"` // the lease: a hint to look, never a verdict
 	// Master is the address of the round's key-value store.
 	Master string `json:"master,omitempty"`
+	// Suspects are the ranks that seem to keep the others waiting now.
+	Suspects []Suspect `json:"suspects,omitempty"`
 	// Notes are what the user should know: limits that could not be set, fields that do nothing here.
 	Notes []string `json:"notes,omitempty"`
 }

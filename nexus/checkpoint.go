@@ -52,4 +52,7 @@ type Progress struct {
 	Time       float64            `json:"time"` // unix seconds
 	Loss       *float64           `json:"loss,omitempty"`
 	Metrics    map[string]float64 `json:"metrics,omitempty"` // "samples_per_s", "accuracy", ...
+	// Own is how many seconds the rank works in a step before it waits in the step's collectives: the median of the steps since
+	// the file was last replaced. 0: unknown.
+	Own float64 `json:"own_seconds,omitempty"`
 }

@@ -36,6 +36,7 @@
 //   - Hold: a job waits, with a [Reason] that is true.
 //   - History: what past jobs taught, as a [Sketch] per kind of job. Estimate: when a waiting job starts.
 //   - Lease: a hint to look, never a verdict. Event: what happened, told afterwards.
+//   - Suspect: a rank that seems to keep the others waiting. Never a verdict either: nothing is done about it.
 //   - Rendezvous: where agents meet and agree on a Round. Trace: recorded jobs to replay.
 //
 // Memory is integer MiB ([MiB]), processor time integer thousandths of a logical CPU ([CPU]).

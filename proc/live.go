@@ -11,13 +11,16 @@ import (
 const (
 	liveBuffer   = 256 << 10
 	livePatience = time.Second
+	liveStall    = 10 * time.Second // after which a wait is worth a word
 )
 
 // Live shows lines of several processes on one writer, each whole. A slow writer costs a bounded buffer:
 // then the lines' owners wait or, with Drop, lose lines, which is told.
 type Live struct {
-	w    io.Writer
-	drop bool
+	w       io.Writer
+	drop    bool
+	stalled func() // once, from a goroutine of its own; nil when it was called
+	stall   time.Duration
 
 	mu      sync.Mutex
 	changed *sync.Cond // space or lines came, or the end
@@ -29,9 +32,10 @@ type Live struct {
 }
 
 // NewLive begins to show lines on w. With drop a writer that takes nothing for a second loses lines, as befits a
-// terminal; without it every line arrives, as befits a file, and the processes wait.
-func NewLive(w io.Writer, drop bool) *Live {
-	l := &Live{w: w, drop: drop, done: make(chan struct{})}
+// terminal; without it every line arrives, as befits a file, and the processes wait; stalled, which may be nil, is called the
+// first time that one of them has waited for ten seconds.
+func NewLive(w io.Writer, drop bool, stalled func()) *Live {
+	l := &Live{w: w, drop: drop, stalled: stalled, stall: liveStall, done: make(chan struct{})}
 	l.changed = sync.NewCond(&l.mu)
 	go l.copy()
 	return l
@@ -39,16 +43,19 @@ func NewLive(w io.Writer, drop bool) *Live {
 
 // Line shows prefix and line, [Sanitize]d, with a newline.
 func (l *Live) Line(prefix string, line []byte) {
-	text := prefix + Sanitize(string(line)) + "\n"
+	if !plain(line) {
+		line = []byte(Sanitize(string(line)))
+	}
+	length := len(prefix) + len(line) + 1
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.lines)+len(text) > liveBuffer && len(l.lines) > 0 {
-		l.waitForSpace(len(text))
+	if len(l.lines)+length > liveBuffer && len(l.lines) > 0 {
+		l.waitForSpace(length)
 	}
 	if l.closed {
 		return
 	}
-	if l.drop && len(l.lines) > 0 && len(l.lines)+len(text) > liveBuffer {
+	if l.drop && len(l.lines) > 0 && len(l.lines)+length > liveBuffer {
 		l.lost++
 		return
 	}
@@ -56,8 +63,11 @@ func (l *Live) Line(prefix string, line []byte) {
 		l.lines = fmt.Appendf(l.lines, "[nexus] %d lines were not shown: the terminal was too slow for them\n", l.lost)
 		l.lost = 0
 	}
-	l.lines = append(l.lines, text...)
-	l.changed.Broadcast()
+	first := len(l.lines) == 0
+	l.lines = append(append(append(l.lines, prefix...), line...), '\n')
+	if first {
+		l.changed.Broadcast()
+	}
 }
 
 // waitForSpace waits for ever, or, where lines may be dropped, for as long as there is patience left.
@@ -71,6 +81,18 @@ func (l *Live) waitForSpace(need int) {
 			l.behind = true
 			l.mu.Unlock()
 			l.changed.Broadcast()
+		})
+		defer timer.Stop()
+	}
+	if !l.drop && l.stalled != nil {
+		timer := time.AfterFunc(l.stall, func() {
+			l.mu.Lock()
+			say := l.stalled
+			l.stalled = nil
+			l.mu.Unlock()
+			if say != nil {
+				say()
+			}
 		})
 		defer timer.Stop()
 	}
@@ -138,7 +160,12 @@ type splitter struct {
 
 func (s *splitter) Write(p []byte) {
 	for len(p) > 0 {
-		i := bytes.IndexAny(p, "\r\n")
+		i := bytes.IndexByte(p, '\n')
+		if r := bytes.IndexByte(p[:max(i, 0)], '\r'); r >= 0 {
+			i = r
+		} else if i < 0 {
+			i = bytes.IndexByte(p, '\r')
+		}
 		if i < 0 {
 			s.add(p)
 			return

@@ -52,6 +52,9 @@ func FuzzSanitize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		got := Sanitize(line)
+		if plain([]byte(line)) && got != line {
+			t.Fatalf("%q is not plain: %q", line, got)
+		}
 		if !utf8.ValidString(got) {
 			t.Fatalf("%q is not UTF-8", got)
 		}
@@ -211,7 +214,7 @@ func (g *gate) Write(p []byte) (int, error) {
 
 func TestATerminalThatStandsStillLosesLinesAndIsTold(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
-	live := NewLive(g, true)
+	live := NewLive(g, true, nil)
 	line := bytes.Repeat([]byte("z"), 1000)
 	for range 2000 { // 2 MB into 256 KiB: a second of patience, then no more waiting
 		live.Line("[rank 0] ", line)
@@ -228,7 +231,7 @@ func TestATerminalThatStandsStillLosesLinesAndIsTold(t *testing.T) {
 
 func TestAFileGetsEveryLineHoweverSlow(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
-	live := NewLive(g, false)
+	live := NewLive(g, false, nil)
 	time.AfterFunc(50*time.Millisecond, func() { close(g.open) })
 	line := bytes.Repeat([]byte("z"), 1000)
 	for range 2000 {
@@ -240,10 +243,27 @@ func TestAFileGetsEveryLineHoweverSlow(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForAReaderSaysSoOnce(t *testing.T) {
+	g := &gate{open: make(chan struct{})}
+	told := make(chan struct{}, 10)
+	live := NewLive(g, false, func() {
+		told <- struct{}{}
+		close(g.open)
+	})
+	live.stall = time.Millisecond
+	for range 2000 {
+		live.Line("", bytes.Repeat([]byte("z"), 1000))
+	}
+	live.Close(10 * time.Second)
+	if got := strings.Count(g.got.String(), "\n"); got != 2000 || len(told) != 1 {
+		t.Errorf("%d lines, told %d times", got, len(told))
+	}
+}
+
 func TestAReaderThatLeftStopsNobody(t *testing.T) {
 	read, write := io.Pipe()
 	read.Close()
-	live := NewLive(write, false)
+	live := NewLive(write, false, nil)
 	for range 2000 {
 		live.Line("", bytes.Repeat([]byte("z"), 1000))
 	}
@@ -275,7 +295,7 @@ func TestAFloodOfOutputTakesBoundedMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tail Tail
-	live := NewLive(io.Discard, false)
+	live := NewLive(io.Discard, false, nil)
 	c, err := NewCapture(Sink{Log: log, Tail: &tail, Live: live, Prefix: "[rank 0] "})
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ func Sanitize(line string) string {
 }
 
 // plain reports whether there is nothing to do: the usual line.
-func plain(line string) bool {
+func plain[T string | []byte](line T) bool {
 	for i := range len(line) {
 		if b := line[i]; b < ' ' && b != '\t' || b > '~' {
 			return false

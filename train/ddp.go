@@ -174,7 +174,10 @@ func (d *DDP) Sync() error {
 	if len(d.buckets) == 1 && len(d.buckets[0].params) == 0 { // a model without parameters
 		d.send <- d.buckets[0]
 	}
+	over := d.t.pace.waiting()
 	err := <-d.sent
+	over()
+	d.t.saves.taken() // the caller may change the parameters now
 	twice := d.twice
 	d.rearm()
 	d.active.Store(false)

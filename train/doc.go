@@ -25,7 +25,7 @@
 // former). When a rank dies, fails or panics, whatever collective the others are in ends within two seconds with
 // an error that names it. SIGTERM reaches the ranks at different times; the ranks agree on one step at which
 // [Trainer.Step] tells all of them to stop, so that all save the same step. Checkpoints are valid or not there, fenced
-// against workers that come back from the dead, and fit any world size; see package checkpoint.
+// against workers that come back from the dead, and fit any world size; see package checkpoint. [Trainer.SaveInBackground] writes one while training goes on.
 //
 // # What it leaves to others
 //

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,6 +20,7 @@ type progress struct {
 	Time       float64            `json:"time"` // unix seconds
 	Loss       *float64           `json:"loss,omitempty"`
 	Metrics    map[string]float64 `json:"metrics,omitempty"`
+	Own        float64            `json:"own_seconds,omitempty"` // median of the steps since the last write; see [pace]
 }
 
 // progressEvery bounds how often the file is replaced.
@@ -32,8 +34,9 @@ type progressFile struct {
 	mu      sync.Mutex
 	last    time.Time // of the last write
 	pending *progress
-	timer   *time.Timer // writes what is pending
-	wrong   bool        // a write failed, and it was said
+	own     []time.Duration // of the steps since the last write, at most as many as say something
+	timer   *time.Timer     // writes what is pending
+	wrong   bool            // a write failed, and it was said
 	closed  bool
 }
 
@@ -45,8 +48,8 @@ func newProgressFile(path string, log *slog.Logger) *progressFile {
 	return f
 }
 
-// put reports p, now or soon.
-func (f *progressFile) put(p progress) {
+// put reports p, now or soon. Own is how long this rank worked before the collectives of the step; 0: unknown.
+func (f *progressFile) put(p progress, own time.Duration) {
 	if f.path == "" {
 		return
 	}
@@ -54,6 +57,9 @@ func (f *progressFile) put(p progress) {
 	defer f.mu.Unlock()
 	waiting := f.pending != nil
 	f.pending = &p
+	if own > 0 && len(f.own) < 1000 {
+		f.own = append(f.own, own)
+	}
 	if wait := progressEvery - time.Since(f.last); wait > 0 {
 		if !waiting {
 			f.timer.Reset(wait)
@@ -84,6 +90,10 @@ func (f *progressFile) close() {
 func (f *progressFile) writeLocked() {
 	if f.pending == nil {
 		return
+	}
+	if len(f.own) > 0 { // the median: a pause of one step says nothing about the rank
+		slices.Sort(f.own)
+		f.pending.Own, f.own = f.own[len(f.own)/2].Seconds(), f.own[:0]
 	}
 	err := replaceJSON(f.path, f.pending, false)
 	f.pending, f.last = nil, time.Now()

@@ -33,7 +33,7 @@ func TestProgressIsBoundedAndLosesNothing(t *testing.T) {
 		f := newProgressFile(path, slog.New(slog.DiscardHandler))
 		writes, last := 0, int64(0)
 		for step := range int64(1000) {
-			f.put(progress{Step: step + 1})
+			f.put(progress{Step: step + 1}, 0)
 			if got := readProgress(t, path).Step; got != last {
 				writes, last = writes+1, got
 			}
@@ -47,8 +47,8 @@ func TestProgressIsBoundedAndLosesNothing(t *testing.T) {
 		if got := readProgress(t, path).Step; got != 1000 {
 			t.Errorf("when the steps pause, the file says %d", got)
 		}
-		f.put(progress{Step: 1001})
-		f.put(progress{Step: 1002})
+		f.put(progress{Step: 1001}, 2*time.Second)
+		f.put(progress{Step: 1002}, 0)
 		f.close()
 		if got := readProgress(t, path).Step; got != 1002 {
 			t.Errorf("after the end the file says %d", got)

@@ -65,9 +65,13 @@ func Run(ctx context.Context, opts Options, f func(*Trainer) error) (err error) 
 		return err
 	}
 	defer func() {
+		if err == nil {
+			err = t.saves.wait()
+		}
 		if err != nil {
 			t.giveUp(err)
 		}
+		t.saves.wait() // who failed is done with it too, but the others hear of the failure first
 		t.stop()
 	}()
 	return call(t, f)

@@ -42,6 +42,9 @@ func (t *Trainer) Resume() (Position, error) {
 
 // readLatest is rank 0's part of Resume.
 func (t *Trainer) readLatest() ([]byte, error) {
+	if err := t.saves.wait(); err != nil {
+		t.log.Warn("a save failed", "err", err)
+	}
 	dir, err := t.claimed()
 	if err != nil {
 		return nil, err
@@ -123,11 +126,15 @@ func (t *Trainer) Save() (path string, err error) {
 	if t.ddp == nil {
 		return "", errors.New("there is nothing to save: call Wrap first")
 	}
+	defer t.pace.apart()()
 	rng, err := t.gatherRNG()
 	if err != nil {
 		return "", err
 	}
 	data, err := shared(t, func() ([]byte, error) {
+		if err := t.saves.wait(); err != nil {
+			t.log.Warn("the save before this one failed", "err", err) // this one may do better
+		}
 		dir, err := t.claimed()
 		if err != nil {
 			return nil, err

@@ -43,7 +43,8 @@ func (t *Trainer) Step(r Report) (stop bool, err error) {
 	if err := t.agree(); err != nil {
 		return false, err
 	}
-	t.progress.put(t.describe(r))
+	t.saves.taken()
+	t.progress.put(t.describe(r), t.pace.step())
 	return t.stopped, nil
 }
 
@@ -60,6 +61,7 @@ func (t *Trainer) agree() error {
 		t.stopped = t.stopped || d.agreed.stop
 		return nil
 	}
+	defer t.pace.apart()()
 	flag := []float32{0}
 	if t.stopping.Load() {
 		flag[0] = 1

@@ -33,11 +33,13 @@ type Trainer struct {
 	source     *rand.PCG
 	random     *rand.Rand
 	progress   *progressFile
+	pace       pace
 
 	params    []*Param
 	optimizer Optimizer
 	ddp       *DDP
 	dir       *checkpoint.Dir
+	saves     background
 	at        Position
 
 	stopping atomic.Bool // this rank was asked to stop
@@ -79,6 +81,7 @@ func (t *Trainer) Barrier(limit time.Duration) error {
 	if err := t.idle(); err != nil {
 		return err
 	}
+	defer t.pace.apart()()
 	return t.group.Barrier(limit)
 }
 
@@ -95,6 +98,7 @@ func (t *Trainer) ReduceMetrics(metrics map[string]float64, op collective.Op) (m
 	if err := t.idle(); err != nil {
 		return nil, err
 	}
+	defer t.pace.apart()()
 	names := slices.Sorted(maps.Keys(metrics))
 	if err := t.sameNames(names); err != nil {
 		return nil, err
@@ -137,6 +141,7 @@ func (t *Trainer) VerifyReplicas() (string, error) {
 	if err := t.idle(); err != nil {
 		return "", err
 	}
+	defer t.pace.apart()()
 	mine := []byte(Digest(t.params))
 	all := make([]byte, len(mine)*t.env.WorldSize)
 	if err := collective.AllGather(t.group, all, mine); err != nil {

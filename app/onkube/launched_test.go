@@ -121,7 +121,7 @@ spec:
 		p.ended(c)
 	}
 	o = c.until("net", "charged", func(o object) bool { return o.Status.RestartsUsed == 1 })
-	if r := o.Status.Result; r.Cause != nexus.CauseExit || r.Exit != 7 || !strings.Contains(r.Message, "exited with code 7") {
+	if r := o.Status.Result; r.Cause != nexus.CauseExit || r.Exit != 7 || !strings.HasPrefix(r.Message, "rank 1 on node n") || !strings.HasSuffix(r.Message, " exited with code 7") {
 		t.Errorf("its second attempt ended with %+v", r)
 	}
 }
@@ -264,15 +264,14 @@ func (l *pods) run(c cluster, attempt int) []*pod {
 			"sh", "-c", inPod, "sh", item.Spec.Hostname, own, l.binary, container.WorkingDir}, command)...)
 		p.cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 		for _, e := range container.Env {
-			if e.ValueFrom != nil {
-				switch field := e.ValueFrom.FieldRef; {
-				case field != nil && field.FieldPath == "spec.nodeName":
-					e.Value = item.Spec.NodeName
-				case field != nil && strings.Contains(field.FieldPath, "job-completion-index"):
-					e.Value = fmt.Sprint(index)
-				default:
-					l.t.Fatalf("%s is from %+v", e.Name, field)
-				}
+			switch {
+			case e.ValueFrom == nil:
+			case e.Name == "JOB_COMPLETION_INDEX":
+				e.Value = fmt.Sprint(index)
+			case e.Name == "NEXUS_NODE":
+				e.Value = item.Spec.NodeName
+			default:
+				l.t.Fatalf("%s is from %+v", e.Name, e.ValueFrom)
 			}
 			p.cmd.Env = append(p.cmd.Env, e.Name+"="+strings.ReplaceAll(e.Value, "$$(", "$("))
 		}

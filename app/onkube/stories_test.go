@@ -33,6 +33,7 @@ func TestKubeStories(t *testing.T) {
 		{"no-image", whatCannotStartIsGivenUp, 0},
 		{"foreign", foreignJobsWaitInLine, 0},
 		{"scale-up", autoscalerSeesAGang, 0},
+		{"slices", slicesAreCountedByProfile, 0},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			space := "story-" + story.name

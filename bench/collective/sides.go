@@ -76,14 +76,13 @@ func gloo(python ...string) func(context.Context, *program.Bench, string, int) (
 	}
 }
 
-// modernGloo runs in the chroot that scripts/torch26.sh builds. It takes minutes to build, so that it is only used where
-// it is there.
+// modernGloo is that of PyTorch 2.6, where there is one.
 func modernGloo(ctx context.Context, b *program.Bench, dir string, world int) ([]*exec.Cmd, func(), error) {
-	script := filepath.Join(b.Root, "scripts", "torch26.sh")
-	if err := exec.CommandContext(ctx, "sh", script, "run", "true").Run(); err != nil {
-		return nil, nil, fmt.Errorf("there is no PyTorch 2.6 here; sh scripts/torch26.sh build makes one: %w", err)
+	python, err := machine.ModernPython(ctx, b.Root)
+	if err != nil {
+		return nil, nil, err
 	}
-	return gloo("sh", script, "run", "python3")(ctx, b, dir, world)
+	return gloo(python...)(ctx, b, dir, world)
 }
 
 // mpi compiles and starts an MPI program, as the table's authors started theirs.

@@ -21,7 +21,11 @@ func join() program.Figure {
 		Unit: "ms", Must: row.AtMostTimes("<= 0.3x", 0.3),
 	}
 	return program.Figure{Name: "init_process_group", Lines: []row.Line{line}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
-		ours, theirs, _, err := sides(ctx, b)
+		us, err := ours(ctx, b)
+		if err != nil {
+			return err
+		}
+		them, err := torchrun(ctx, b, "1.13")
 		if err != nil {
 			return err
 		}
@@ -31,7 +35,7 @@ func join() program.Figure {
 		}
 		var times [2][]float64
 		for i := range b.Times(5) {
-			for n, s := range []side{ours, theirs} {
+			for n, s := range []side{us, them} {
 				ms, err := joined(ctx, s, script, filepath.Join(b.Dir, fmt.Sprintf("join-%d-%d", i, n)))
 				if err != nil {
 					return err

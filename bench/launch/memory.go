@@ -17,27 +17,38 @@ import (
 const rest = 5 * time.Second
 
 func memory() program.Figure {
-	line := row.Line{
-		What: fmt.Sprintf("agent + keeper memory (PSS) of nexus launch with %d sleeping workers, no daemon up, against torchrun 1.13's agent; median", world),
-		Unit: "MiB", Must: row.AtMostTimes("<= 1/8", 1.0/8),
-	}
-	return program.Figure{Name: "memory", Lines: []row.Line{line}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
-		ours, theirs, worker, err := sides(ctx, b)
+	lines := eachRelease(func(release string) row.Line {
+		return row.Line{
+			What: fmt.Sprintf("agent + keeper memory (PSS) of nexus launch with %d sleeping workers, no daemon up, against torchrun %s's agent; median", world, release),
+			Unit: "MiB", Must: row.AtMostTimes("<= 1/8", 1.0/8),
+		}
+	})
+	return program.Figure{Name: "memory", Lines: lines, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		us, err := ours(ctx, b)
 		if err != nil {
 			return err
 		}
-		var mib [2][]float64
-		for i := range b.Times(3) {
-			for n, s := range []side{ours, theirs} {
-				m, err := restingMemory(ctx, s, worker, filepath.Join(b.Dir, fmt.Sprintf("memory-%d-%d", i, n)))
-				if err != nil {
-					return err
-				}
-				mib[n] = append(mib[n], m)
+		program, err := worker(ctx, b)
+		if err != nil {
+			return err
+		}
+		all := append([]*rival{{side: us}}, rivals(ctx, b, lines, report)...)
+		for i := range b.Times(5) {
+			// No two of them map the same files, so they may rest side by side.
+			err := atOnce(len(all), func(n int) error {
+				mib, err := restingMemory(ctx, all[n].side, program, filepath.Join(b.Dir, fmt.Sprintf("memory-%d-%d", i, n)))
+				all[n].samples = append(all[n].samples, mib)
+				return err
+			})
+			if err != nil {
+				return err
 			}
 		}
-		report(line.Against(row.Median(mib[0]), row.Median(mib[1])))
-		b.Say("%d samples each; ours %.1f to %.1f MiB", len(mib[0]), slices.Min(mib[0]), slices.Max(mib[0]))
+		our := all[0].samples
+		for _, p := range all[1:] {
+			report(p.line.Against(row.Median(our), row.Median(p.samples)))
+		}
+		b.Say("%d samples each; ours %.1f to %.1f MiB", len(our), slices.Min(our), slices.Max(our))
 		return nil
 	}}
 }

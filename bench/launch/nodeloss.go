@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,50 +30,83 @@ const (
 	patience = 15 * time.Second
 )
 
+// loss is one way of losing a node, and who is compared.
+type loss struct {
+	mode  string // of the workers
+	lost  int    // which agent; 0: the one that came first, and serves
+	wait  time.Duration
+	turns int // ours
+	peers int // how often each peer is watched in all: one that never notices need not be watched for long
+}
+
 // nodeLoss kills one of two agents and its worker, on one machine: the other one's kernel says at once that they are gone.
 func nodeLoss() program.Figure {
-	line := func(what string) row.Line {
-		return row.Line{
-			What: "node loss -> first line of the new round's workers, " + what + ", against torchrun 1.13 with last_call_timeout=5; median",
-			Unit: "ms", Must: row.AtMostTimes(">= 5x sooner", 0.2),
-		}
+	lines := func(what, unit string, must row.Must) []row.Line {
+		return eachRelease(func(release string) row.Line {
+			return row.Line{What: fmt.Sprintf("%s, against torchrun %s with last_call_timeout=5", what, release), Unit: unit, Must: must}
+		})
 	}
-	busy, idle := line("survivors in a collective"), line(fmt.Sprintf("idle workers (watched for %v)", patience))
-	host := row.Line{What: fmt.Sprintf("loss of the store's host: the job goes on within %v, against torchrun 1.13", patience), Unit: "yes/no", Must: row.AtLeast("job goes on", 1)}
-	return program.Figure{Name: "node loss", Lines: []row.Line{busy, idle, host}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
-		nexus, err := launcher(ctx, b)
+	sooner := row.AtMostTimes(">= 5x sooner, both", 0.2)
+	const until = "node loss -> first line of the new round's workers, "
+	busy := lines(until+"survivors in a collective; median", "ms", sooner)
+	idle := lines(until+fmt.Sprintf("idle workers (watched for %v); median", patience), "ms", sooner)
+	host := lines(fmt.Sprintf("loss of the store's host: the job goes on within %v", patience), "yes/no", row.AtLeast("job goes on", 1))
+	return program.Figure{Name: "node loss", Lines: slices.Concat(busy, idle, host), Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		middle := func(samples []float64) float64 { return row.Median(samples) }
+		return errors.Join(
+			loss{"busy", 1, enough, 5, 5}.measure(ctx, b, busy, middle, report),
+			loss{"idle", 1, patience, 5, 2}.measure(ctx, b, idle, middle, report),
+			loss{"busy", 0, patience, 2, 2}.measure(ctx, b, host, survived, report), // twice says it
+		)
+	}}
+}
+
+// watchedAtOnce is how many runs of each peer take place at the same time: nearly all of it is waiting.
+const watchedAtOnce = 2
+
+// measure takes turns: some of ours, then some of all peers.
+func (l loss) measure(ctx context.Context, b *program.Bench, lines []row.Line, sum func([]float64) float64, report func(row.Row)) error {
+	us, err := ours(ctx, b)
+	if err != nil {
+		return err
+	}
+	peers := rivals(ctx, b, lines, report)
+	one := func(s side, name string) (float64, error) {
+		took, err := l.once(ctx, b, s, fmt.Sprintf("%s-%d-%s", l.mode, l.lost, name))
+		if err != nil {
+			err = fmt.Errorf("%s, %s: %w", s.name, l.mode, err)
+		}
+		return float64(took) / 1e6, err
+	}
+	var our []float64
+	turns, watched := b.Times(l.turns), b.Times(l.peers)
+	for done := 0; done < turns || done < watched; done += watchedAtOnce {
+		for i := done; i < min(done+watchedAtOnce, turns); i++ {
+			ms, err := one(us, fmt.Sprint("ours-", i))
+			if err != nil {
+				return err
+			}
+			our = append(our, ms)
+		}
+		runs := max(0, min(watchedAtOnce, watched-done))
+		times := make([]float64, runs*len(peers))
+		err := atOnce(len(times), func(i int) (err error) {
+			times[i], err = one(peers[i%len(peers)].side, fmt.Sprint("peer-", done, "-", i))
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		torchrun := []string{machine.Python, "-m", "torch.distributed.run", "-r", "9:1", "-t", "9:1"}
-		for _, c := range []struct {
-			line row.Line
-			mode string
-			lost int // 0: the one that came first, and serves
-			wait time.Duration
-		}{{busy, "busy", 1, enough}, {idle, "idle", 1, patience}, {host, "busy", 0, patience}} {
-			var times [2][]float64
-			for i := range b.Times(5) {
-				for n, argv := range [][]string{{nexus, "launch"}, torchrun} {
-					took, err := loseNode(ctx, b, argv, c.mode, c.lost, c.wait, fmt.Sprintf("%s-%d-%d-%d", c.mode, c.lost, i, n))
-					if err != nil {
-						return fmt.Errorf("%s, %s: %w", argv[0], c.mode, err)
-					}
-					times[n] = append(times[n], float64(took)/1e6)
-				}
-				if c.lost == 0 && i == 1 {
-					break // twice says it
-				}
-			}
-			if c.lost == 0 {
-				report(host.Against(survived(times[0]), survived(times[1])))
-				continue
-			}
-			report(c.line.Against(row.Median(times[0]), row.Median(times[1])))
-			b.Say("%s: ours %.0f, theirs %.0f ms", c.mode, times[0], times[1])
+		for i, ms := range times {
+			p := peers[i%len(peers)]
+			p.samples = append(p.samples, ms)
 		}
-		return nil
-	}}
+	}
+	for _, p := range peers {
+		report(p.line.Against(sum(our), sum(p.samples)))
+		b.Say("%s, agent %d lost: ours %.0f, %s %.0f ms", l.mode, l.lost, our, p.name, p.samples)
+	}
+	return nil
 }
 
 // survived is 1 where every run went on.
@@ -85,15 +119,10 @@ func survived(ms []float64) float64 {
 	return 1
 }
 
-// launcher builds nexus once.
-func launcher(ctx context.Context, b *program.Bench) (string, error) {
-	return b.Build(ctx, "nexus", "./cmd/nexus")
-}
-
-// loseNode starts two agents, kills one with its worker, and returns how long it took until the survivor's worker of
-// the next round began, or wait where it did not, or the survivor ended.
-func loseNode(ctx context.Context, b *program.Bench, argv []string, mode string, lost int, wait time.Duration, name string) (time.Duration, error) {
-	own, err := os.Executable()
+// once starts two agents, kills one with its worker, and returns how long it took until the survivor's worker of
+// the next round began, or the time to wait where it did not, or the survivor ended.
+func (l loss) once(ctx context.Context, b *program.Bench, s side, name string) (time.Duration, error) {
+	own, err := b.Build(ctx, "node", "./bench/launch") // where a chroot has it, too
 	if err != nil {
 		return 0, err
 	}
@@ -106,12 +135,12 @@ func loseNode(ctx context.Context, b *program.Bench, argv []string, mode string,
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return 0, err
 	}
-	args := append(argv[1:len(argv):len(argv)], "--nnodes", "1:2", "--nproc_per_node", "1", "--max_restarts", "3", "--rdzv_backend", "c10d",
-		"--rdzv_endpoint", endpoint, "--rdzv_id", "loss", "--rdzv_conf", "last_call_timeout=5", "--no_python", own, nodeVerb, dir, mode)
+	args := s.with("--nnodes", "1:2", "--nproc_per_node", "1", "--max_restarts", "3", "--rdzv_backend", "c10d",
+		"--rdzv_endpoint", endpoint, "--rdzv_id", "loss", "--rdzv_conf", "last_call_timeout=5", "--no_python", own, nodeVerb, dir, l.mode)
 	var agents [2]*exec.Cmd
 	var gone [2]chan struct{}
 	for i := range agents {
-		agents[i], gone[i] = exec.CommandContext(ctx, argv[0], args...), make(chan struct{})
+		agents[i], gone[i] = exec.CommandContext(ctx, s.argv[0], args...), make(chan struct{})
 		if err := agents[i].Start(); err != nil {
 			return 0, err
 		}
@@ -138,39 +167,32 @@ func loseNode(ctx context.Context, b *program.Bench, argv []string, mode string,
 		return 0, ctx.Err()
 	}
 	killed := time.Now()
-	killTree(agents[lost].Process.Pid)
+	killTree(agents[l.lost].Process.Pid)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
 		select {
-		case <-gone[1-lost]: // an agent that has ended begins no round
+		case <-gone[1-l.lost]: // an agent that has ended begins no round
 			stop()
 		case <-watching.Done():
 		}
 	}()
-	at, err := sighting(watching, dir, 1, 1, killed, wait)
+	at, err := sighting(watching, dir, 1, 1, killed, l.wait)
 	if errors.Is(err, errUnseen) || err != nil && ctx.Err() == nil && watching.Err() != nil {
-		return wait, nil
+		return l.wait, nil
 	}
 	return at.Sub(killed), err
 }
 
 // reachable waits until somebody listens.
 func reachable(ctx context.Context, addr string) error {
-	for deadline := time.Now().Add(time.Minute); ; {
+	return machine.Until(ctx, time.Minute, func() (bool, error) {
 		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			return conn.Close()
+		if err != nil {
+			return false, nil
 		}
-		if time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return true, conn.Close()
+	})
 }
 
 var errUnseen = errors.New("it was not seen")

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +15,7 @@ import (
 
 	"ainexus.io/bench/machine"
 	"ainexus.io/bench/program"
+	"ainexus.io/bench/row"
 )
 
 // world is how many workers each launcher has.
@@ -23,19 +27,82 @@ type side struct {
 	argv []string // what stands before the options that both launchers know
 }
 
-// sides are ours and torchrun's, with the worker that both start.
-func sides(ctx context.Context, b *program.Bench) (ours, theirs side, worker string, err error) {
+// with is the side's command line, but for the program, with these arguments behind it.
+func (s side) with(args ...string) []string {
+	return append(s.argv[1:len(s.argv):len(s.argv)], args...)
+}
+
+// ours is nexus launch.
+func ours(ctx context.Context, b *program.Bench) (side, error) {
 	nexus, err := b.Build(ctx, "nexus", "./cmd/nexus")
+	return side{"ours", []string{nexus, "launch"}}, err
+}
+
+// worker is what launchers start.
+func worker(ctx context.Context, b *program.Bench) (string, error) {
+	return b.Build(ctx, "worker", "./bench/launch/worker")
+}
+
+// releases are the PyTorchs whose launcher and store are peers, in the order in which each turn takes them.
+func releases() []string { return []string{"1.13", "2.6"} }
+
+//go:embed torchrun26.py
+var modernTorchrun string
+
+// torchrun is that of a release. The error says why there is none.
+func torchrun(ctx context.Context, b *program.Bench, release string) (side, error) {
+	if release == "1.13" {
+		// Debian 12's dies without the two log options; rank 9 does not exist, so they do nothing.
+		return side{"torchrun 1.13", []string{machine.Python, "-m", "torch.distributed.run", "-r", "9:1", "-t", "9:1"}}, nil
+	}
+	python, err := machine.ModernPython(ctx, b.Root)
 	if err != nil {
-		return side{}, side{}, "", err
+		return side{}, err
 	}
-	if worker, err = b.Build(ctx, "worker", "./bench/launch/worker"); err != nil {
-		return side{}, side{}, "", err
+	script := filepath.Join(b.Dir, "torchrun26.py")
+	return side{"torchrun 2.6", append(python, script)}, os.WriteFile(script, []byte(modernTorchrun), 0o600)
+}
+
+// rival is a peer and the line of the table that it is measured for.
+type rival struct {
+	side
+	line    row.Line
+	samples []float64
+}
+
+// rivals are the torchruns that there are, one for each of lines, which are those of the releases. A line whose torchrun is not there
+// is reported as such.
+func rivals(ctx context.Context, b *program.Bench, lines []row.Line, report func(row.Row)) (all []*rival) {
+	for i, release := range releases() {
+		s, err := torchrun(ctx, b, release)
+		if err != nil {
+			report(lines[i].Missing(err))
+			continue
+		}
+		all = append(all, &rival{side: s, line: lines[i]})
 	}
-	ours = side{"ours", []string{nexus, "launch"}}
-	// Debian 12's torchrun dies without the two log options; rank 9 does not exist, so they do nothing.
-	theirs = side{"torchrun", []string{machine.Python, "-m", "torch.distributed.run", "-r", "9:1", "-t", "9:1"}}
-	return ours, theirs, worker, nil
+	return all
+}
+
+// eachRelease makes a line for each torchrun.
+func eachRelease(line func(release string) row.Line) (lines []row.Line) {
+	for _, release := range releases() {
+		lines = append(lines, line(release))
+	}
+	return lines
+}
+
+// atOnce does something for several sides at the same time: for what takes long because it waits.
+func atOnce(n int, do func(i int) error) error {
+	done := make(chan error, n)
+	for i := range n {
+		go func() { done <- do(i) }()
+	}
+	var wrong error
+	for range n {
+		wrong = errors.Join(wrong, <-done)
+	}
+	return wrong
 }
 
 // start begins a run of the side on a port of its own.
@@ -49,8 +116,7 @@ func (s side) start(ctx context.Context, args ...string) (*exec.Cmd, error) {
 
 // begin begins a run of the side; stop ends it, workers before launcher.
 func (s side) begin(ctx context.Context, args ...string) (*exec.Cmd, error) {
-	argv := append(append([]string{}, s.argv...), "--nproc_per_node", strconv.Itoa(world))
-	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], args...)...)
+	cmd := exec.CommandContext(ctx, s.argv[0], s.with(append([]string{"--nproc_per_node", strconv.Itoa(world)}, args...)...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // KILL would leave torchrun's workers behind
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", s.name, err)

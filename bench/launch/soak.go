@@ -72,7 +72,7 @@ func (s *said) String() string {
 var lossWords = regexp.MustCompile(`is not heard of|\bdied|does not answer|is gone|too few`)
 
 func falseLosses(ctx context.Context, b *program.Bench, length time.Duration) (int, error) {
-	nexus, err := launcher(ctx, b)
+	us, err := ours(ctx, b)
 	if err != nil {
 		return 0, err
 	}
@@ -94,25 +94,23 @@ func falseLosses(ctx context.Context, b *program.Bench, length time.Duration) (i
 		}
 	}()
 	for i := range soakNodes {
-		cmd := exec.CommandContext(ctx, nexus, "launch", "--nnodes", fmt.Sprintf("1:%d", soakNodes), "--nproc-per-node", fmt.Sprint(soakWorkers/soakNodes),
-			"--rdzv-endpoint", endpoint, "--rdzv-id", "soak", "--rdzv-conf", "last_call_timeout=30", "--no-python", own, spinVerb, (length + time.Minute).String())
+		cmd := exec.CommandContext(ctx, us.argv[0], us.with("--nnodes", fmt.Sprintf("1:%d", soakNodes), "--nproc-per-node", fmt.Sprint(soakWorkers/soakNodes),
+			"--rdzv-endpoint", endpoint, "--rdzv-id", "soak", "--rdzv-conf", "last_call_timeout=30", "--no-python", own, spinVerb, (length+time.Minute).String())...)
 		cmd.Stdout, cmd.Stderr = &outputs[i], &outputs[i]
 		if err := cmd.Start(); err != nil {
 			return 0, err
 		}
 		agents = append(agents, cmd)
 	}
-	began := func() bool {
+	err = machine.Until(ctx, time.Minute, func() (bool, error) {
 		n := 0
 		for i := range outputs {
 			n += strings.Count(outputs[i].String(), fmt.Sprintf("spinning in a world of %d", soakWorkers))
 		}
-		return n >= soakWorkers
-	}
-	for deadline := time.Now().Add(time.Minute); !began(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return 0, fmt.Errorf("the agents do not meet: %s", outputs[0].String())
-		}
+		return n >= soakWorkers, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("waiting for the agents to meet: %w: %s", err, outputs[0].String())
 	}
 	b.Say("%d workers spin; %v to go", soakWorkers, length)
 	select {

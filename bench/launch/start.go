@@ -12,44 +12,60 @@ import (
 )
 
 func start() program.Figure {
-	sooner := row.Line{
-		What: fmt.Sprintf("launch -> first line of user code in the last of %d workers, without torch import, against torchrun 1.13; median", world),
-		Unit: "ms", Must: row.AtMostTimes(">= 10x sooner", 0.1),
-	}
+	sooner := eachRelease(func(release string) row.Line {
+		return row.Line{
+			What: fmt.Sprintf("launch -> first line of user code in the last of %d workers, without torch import, against torchrun %s; median", world, release),
+			Unit: "ms", Must: row.AtMostTimes(">= 10x sooner", 0.1),
+		}
+	})
 	direct := row.Line{What: "the same against spawning the same processes; median", Unit: "ms", Must: row.AtMostMore("<= 50 ms above direct spawning", 50)}
-	return program.Figure{Name: "start", Lines: []row.Line{sooner, direct}, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+	return program.Figure{Name: "start", Lines: append(sooner, direct), Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
 		return measureStart(ctx, b, sooner, direct, report)
 	}}
 }
 
-// measureStart takes turns: ours, spawned, torchrun.
-func measureStart(ctx context.Context, b *program.Bench, sooner, direct row.Line, report func(row.Row)) error {
-	ours, theirs, worker, err := sides(ctx, b)
+// measureStart takes turns: ours, spawned, each torchrun.
+func measureStart(ctx context.Context, b *program.Bench, sooner []row.Line, direct row.Line, report func(row.Row)) error {
+	us, err := ours(ctx, b)
 	if err != nil {
 		return err
 	}
-	ways := []func(file string) error{
-		func(file string) error { return launchOnce(ctx, ours, worker, file) },
-		func(file string) error { return spawnOnce(ctx, worker, file) },
-		func(file string) error { return launchOnce(ctx, theirs, worker, file) },
+	program, err := worker(ctx, b)
+	if err != nil {
+		return err
 	}
-	times := make([][]float64, len(ways))
+	peers := rivals(ctx, b, sooner, report)
+	timed := func(name string, way func(file string) error) (float64, error) {
+		file := filepath.Join(b.Dir, "start-"+name)
+		begin := time.Now()
+		if err := way(file); err != nil {
+			return 0, err
+		}
+		last, _, err := begun(ctx, file, 0)
+		return float64(last.Sub(begin)) / 1e6, err
+	}
+	var our, spawned []float64
 	for i := range b.Times(30) {
-		for w, way := range ways {
-			file := filepath.Join(b.Dir, fmt.Sprintf("start-%d-%d", i, w))
-			begin := time.Now()
-			if err := way(file); err != nil {
+		ms, err := timed(fmt.Sprint("ours-", i), func(file string) error { return launchOnce(ctx, us, program, file) })
+		if err != nil {
+			return err
+		}
+		our = append(our, ms)
+		if ms, err = timed(fmt.Sprint("spawned-", i), func(file string) error { return spawnOnce(ctx, program, file) }); err != nil {
+			return err
+		}
+		spawned = append(spawned, ms)
+		for n, p := range peers {
+			if ms, err = timed(fmt.Sprint("torchrun-", n, "-", i), func(file string) error { return launchOnce(ctx, p.side, program, file) }); err != nil {
 				return err
 			}
-			last, _, err := begun(ctx, file, 0)
-			if err != nil {
-				return err
-			}
-			times[w] = append(times[w], float64(last.Sub(begin))/1e6)
+			p.samples = append(p.samples, ms)
 		}
 	}
-	report(sooner.Against(row.Median(times[0]), row.Median(times[2])))
-	report(direct.Against(row.Median(times[0]), row.Median(times[1])))
+	for _, p := range peers {
+		report(p.line.Against(row.Median(our), row.Median(p.samples)))
+	}
+	report(direct.Against(row.Median(our), row.Median(spawned)))
 	return nil
 }
 

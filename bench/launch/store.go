@@ -28,64 +28,79 @@ var storeScript string
 // storeClients is how many connections ask at once in the rows of the thin client: as many as a small job has ranks.
 const storeClients = 4
 
+// operations are what the rows about the store are about.
+func operations() []string { return []string{"set", "get", "add"} }
+
 func storeOperations() program.Figure {
-	var lines []row.Line
-	for _, who := range []string{
-		fmt.Sprintf("by %d thin clients at once", storeClients),
-		"by PyTorch 1.13's client, one process",
-	} {
-		for _, operation := range []string{"set", "get", "add"} {
-			lines = append(lines, row.Line{
-				What: fmt.Sprintf("store operations/s, %s, %s, against PyTorch 1.13's server", operation, who),
-				Unit: "1/s", Must: row.AtLeastTimes(">= 1.0x", 1),
+	lines := func(who, release string) (all []row.Line) {
+		for _, operation := range operations() {
+			all = append(all, row.Line{
+				What: fmt.Sprintf("store operations/s, %s, %s, against PyTorch %s's server; median", operation, who, release),
+				Unit: "1/s", Must: row.AtLeastTimes(">= 1.0x each", 1),
 			})
 		}
+		return all
 	}
-	return program.Figure{Name: "store operations", Lines: lines, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
-		return measureStore(ctx, b, lines, report)
+	thin := lines(fmt.Sprintf("by %d thin clients at once", storeClients), "1.13")
+	var lone [][]row.Line
+	all := thin
+	for _, release := range releases() {
+		lone = append(lone, lines(fmt.Sprintf("by PyTorch %s's client, one process", release), release))
+		all = append(all, lone[len(lone)-1]...)
+	}
+	return program.Figure{Name: "store operations", Lines: all, Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		own, err := startServer(ctx, self, storeVerb)
+		if err != nil {
+			return err
+		}
+		defer own.close()
+		for i, release := range releases() {
+			python := []string{machine.Python}
+			if release == "2.6" {
+				if python, err = machine.ModernPython(ctx, b.Root); err != nil {
+					for _, line := range lone[i] {
+						report(line.Missing(err))
+					}
+					continue
+				}
+			}
+			more := thin
+			if i > 0 {
+				more = nil // a thin client speaks as 1.13 does
+			}
+			if err := measureStore(ctx, b, python, own.port, more, lone[i], report); err != nil {
+				return err
+			}
+		}
+		return nil
 	}}
 }
 
-// measureStore asks both servers in turns: first for a while that does not count, then for what does.
-func measureStore(ctx context.Context, b *program.Bench, lines []row.Line, report func(row.Row)) error {
+// measureStore asks our server and that of a PyTorch in turns: first for a while that does not count, then for what does.
+func measureStore(ctx context.Context, b *program.Bench, python []string, ours int, thin, lone []row.Line, report func(row.Row)) error {
 	script := filepath.Join(b.Dir, "store.py")
 	if err := os.WriteFile(script, []byte(storeScript), 0o600); err != nil {
 		return err
 	}
-	own, err := os.Executable()
+	peer, err := startServer(ctx, append(python, script, "serve")...)
 	if err != nil {
 		return err
 	}
-	var ports [2]int
-	for i, argv := range [][]string{{own, storeVerb}, {machine.Python, script, "serve"}} {
-		server, err := startTalker(ctx, argv...)
-		if err != nil {
-			return err
-		}
-		defer server.close()
-		told, err := server.hear()
-		if err != nil {
-			return fmt.Errorf("starting the server: %w", err)
-		}
-		if ports[i], err = strconv.Atoi(told); err != nil {
-			return fmt.Errorf("reading the server's port: %w", err)
-		}
-	}
-	torch, err := startTalker(ctx, machine.Python, script, "ask")
+	defer peer.close()
+	torch, err := startTalker(ctx, append(python, script, "ask")...)
 	if err != nil {
 		return err
 	}
 	defer torch.close()
-	ways := []func(port int, operation string) (perSecond float64, err error){
-		func(port int, operation string) (float64, error) { return thinly(ctx, port, operation, 2000) },
-		func(port int, operation string) (float64, error) { return torch.ask(port, operation, 1000) },
-	}
-	for i, line := range lines {
-		way, operation := ways[i/3], []string{"set", "get", "add"}[i%3]
+	compare := func(line row.Line, way func(port int) (perSecond float64, err error)) error {
 		var rates [2][]float64
 		for sample := range b.Times(30) + 1 {
-			for side, port := range ports {
-				rate, err := way(port, operation)
+			for side, port := range []int{ours, peer.port} {
+				rate, err := way(port)
 				if err != nil {
 					return fmt.Errorf("%s: %w", line.What, err)
 				}
@@ -95,13 +110,48 @@ func measureStore(ctx context.Context, b *program.Bench, lines []row.Line, repor
 			}
 		}
 		report(line.Against(row.Median(rates[0]), row.Median(rates[1])))
+		return nil
+	}
+	for i, line := range thin {
+		if err := compare(line, func(port int) (float64, error) { return thinly(ctx, port, operations()[i], 2000) }); err != nil {
+			return err
+		}
+	}
+	for i, line := range lone {
+		if err := compare(line, func(port int) (float64, error) { return torch.ask(port, operations()[i], 1000) }); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+// server is a store that is asked.
+type server struct {
+	*talker
+	port int
+}
+
+func startServer(ctx context.Context, argv ...string) (*server, error) {
+	t, err := startTalker(ctx, argv...)
+	if err != nil {
+		return nil, err
+	}
+	told, err := t.hear()
+	if err != nil {
+		t.close()
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
+	port, err := strconv.Atoi(told)
+	if err != nil {
+		t.close()
+		return nil, fmt.Errorf("reading the server's port: %w", err)
+	}
+	return &server{t, port}, nil
+}
+
 // serveStore is a server of ours until the input ends.
 func serveStore() error {
-	s, err := c10d.Listen("127.0.0.1:0", c10d.ServerOptions{})
+	s, err := c10d.Listen("127.0.0.1:0", c10d.ServerOptions{OwnThread: true})
 	if err != nil {
 		return err
 	}

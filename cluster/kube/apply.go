@@ -119,7 +119,7 @@ func (p *Place) place(ctx context.Context, d nexus.Placement) error {
 			s.GPUs += len(seat.GPUs)
 		}
 		s.Reason, s.Message = "Admitted", fmt.Sprintf("attempt %d on %s: %s", d.Attempt, nodesOf(d.Seats), d.Seats[0].Because)
-		p.view.records(d.Job, d.Attempt)
+		p.view.placing(d.Job, d.Attempt)
 		return "Admitted", nil
 	})
 	return unmoved(err)

@@ -147,7 +147,7 @@ func (v *view) parts(pods int, cpu nexus.CPU, memory nexus.MiB, gpus int) int {
 		}
 		each, fit := pods/parts, 0
 		for _, n := range v.nodes {
-			if each*gpus <= len(n.GPUs) && nexus.CPU(each)*cpu <= n.CPU && nexus.MiB(each)*memory <= n.Memory {
+			if each*gpus <= wholeGPUs(&n) && nexus.CPU(each)*cpu <= n.CPU && nexus.MiB(each)*memory <= n.Memory {
 				fit++
 			}
 		}

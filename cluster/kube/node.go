@@ -39,6 +39,7 @@ func nodeOf(o *corev1.Node) nexus.Node {
 	for i := range min(int(count.Value()), maxGPUs) {
 		n.GPUs = append(n.GPUs, nexus.GPU{Index: i, Model: model, Memory: size, Free: -1})
 	}
+	n.GPUs = append(n.GPUs, slicesOf(o, model, len(n.GPUs))...)
 	return n
 }
 
@@ -65,20 +66,20 @@ func stateOf(o *corev1.Node) nexus.NodeState {
 // occupied marks what of a node is taken by these pods, none of which the planner placed there. Of the GPUs, places
 // that no job of ours has are marked, from the last one down.
 func occupied(n nexus.Node, strangers []*pod, ours map[int]bool) nexus.Node {
-	gpus := 0
+	taken := map[string]int{} // by MIG profile; whole ones have none
 	for _, p := range strangers {
 		n.Taken.CPU += p.cpu
 		n.Taken.Memory += p.memory
-		gpus += p.gpus
-	}
-	if gpus == 0 {
-		return n
+		taken[""] += p.gpus
+		for profile, count := range p.slices {
+			taken[profile] += count
+		}
 	}
 	n.GPUs = slices.Clone(n.GPUs)
 	for _, i := range slices.Backward(n.GPUs) {
-		if gpus > 0 && !ours[i.Index] {
+		if taken[i.MIG] > 0 && !ours[i.Index] {
 			n.GPUs[i.Index].Taken = true
-			gpus--
+			taken[i.MIG]--
 		}
 	}
 	return n

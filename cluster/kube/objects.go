@@ -181,7 +181,8 @@ func containerFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.Contai
 	}
 	if n := len(seat.GPUs); n > 0 {
 		q := *resource.NewQuantity(int64(n), resource.DecimalSI)
-		c.Resources.Requests[ResourceGPU], c.Resources.Limits[ResourceGPU] = q, q
+		name := gpuResource(&j.Spec)
+		c.Resources.Requests[name], c.Resources.Limits[name] = q, q
 	}
 	c.Command = argv(j.Spec.Run)
 	if opts.LauncherImage != "" {

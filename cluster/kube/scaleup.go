@@ -214,7 +214,7 @@ func (p *Place) settle(ctx context.Context, s standing) (done bool, err error) {
 			return "", errMoved
 		}
 		for i := range st.Seats {
-			st.Seats[i].Node, st.Seats[i].GPUs = at[i], p.view.places(at[i], len(st.Seats[i].GPUs))
+			st.Seats[i].Node, st.Seats[i].GPUs = at[i], p.view.places(at[i], s.job.Spec.Resources.MIG, len(st.Seats[i].GPUs))
 		}
 		st.Reason, st.Message = "Admitted", fmt.Sprintf("attempt %d on %s, as the kube-scheduler chose", r.job.Attempt, nodesOf(seatsOf(st.Seats)))
 		return "Admitted", nil
@@ -222,7 +222,7 @@ func (p *Place) settle(ctx context.Context, s standing) (done bool, err error) {
 }
 
 // places are GPUs of a node, in its account, that no job of ours has.
-func (v *view) places(node string, n int) []int {
+func (v *view) places(node, mig string, n int) []int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	taken := map[int]bool{}
@@ -237,10 +237,12 @@ func (v *view) places(node string, n int) []int {
 	}
 	// Where others were promised them meanwhile these are counted twice: the kube-scheduler has decided, and they go back.
 	var free, promised []int
-	for i := range v.nodes[node].GPUs {
-		if taken[i] {
+	for i, g := range v.nodes[node].GPUs {
+		switch {
+		case g.MIG != mig:
+		case taken[i]:
 			promised = append(promised, i)
-		} else {
+		default:
 			free = append(free, i)
 		}
 	}

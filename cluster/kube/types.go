@@ -127,8 +127,6 @@ func unable(s *nexus.Spec) error {
 	case s.Resources.Share():
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpu_memory", Message: "this cluster cannot share GPUs",
 			Hint: "ask for a whole one: resources: {gpus: 1}"}
-	case s.Resources.MIG != "":
-		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.mig", Message: "this cluster does not hand out MIG slices", Hint: "leave it out to get whole GPUs"}
 	case s.Resources.GPUs.Auto:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpus", Message: "gpus: auto takes what this machine has free, which a cluster is not", Hint: "say how many"}
 	case !s.Array.IsZero():
@@ -207,10 +205,11 @@ type pod struct {
 	cpu             nexus.CPU
 	memory          nexus.MiB
 	gpus            int
-	end             *ending // of its main container; nil: none
-	lost            string  // it ended through no fault of its own, or is about to: why
-	stuck           string  // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
-	stuckWhy        string  // the same in a sentence
+	slices          map[string]int // MIG slices by profile; nil: none
+	end             *ending        // of its main container; nil: none
+	lost            string         // it ended through no fault of its own, or is about to: why
+	stuck           string         // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
+	stuckWhy        string         // the same in a sentence
 }
 
 // ending is how the container of a rank's agent ended.
@@ -241,6 +240,7 @@ func podOf(o *corev1.Pod) *pod {
 	}
 	p.attempt, _ = strconv.Atoi(o.Labels[LabelAttempt])
 	p.cpu, p.memory, p.gpus = demand(&o.Spec)
+	p.slices = sliceDemand(&o.Spec)
 	if p.job == "" {
 		return p
 	}

@@ -351,8 +351,8 @@ func (v *view) makes(id string, number int) {
 	}
 }
 
-// records says that we are recording an attempt.
-func (v *view) records(id string, number int) {
+// placing says that we are recording an attempt.
+func (v *view) placing(id string, number int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r := v.jobs[id]; r != nil {

@@ -65,11 +65,18 @@ func strip(o any) (any, error) {
 	case *corev1.Pod:
 		stripPod(o)
 	case *batchv1.Job:
+		if o.Labels[LabelJob] == "" { // a plain one: what it asks for is in its spec
+			break
+		}
 		o.OwnerReferences, o.Annotations, o.Finalizers = nil, nil, nil
 		o.Spec = batchv1.JobSpec{}
 		o.Status = batchv1.JobStatus{Conditions: o.Status.Conditions}
 	case *corev1.Node:
+		said, has := o.Annotations[AnnotationGPUs]
 		o.Annotations = nil
+		if has {
+			o.Annotations = map[string]string{AnnotationGPUs: said}
+		}
 		o.Status = corev1.NodeStatus{Allocatable: o.Status.Allocatable, Conditions: o.Status.Conditions}
 	case *v1alpha1.NexusJob:
 		delete(o.Annotations, corev1.LastAppliedConfigAnnotation) // no write of a status touches it

@@ -30,6 +30,7 @@ type minder struct {
 
 	round    int
 	notes    map[string]bool
+	suspects []nexus.Suspect
 	renewed  time.Time
 	seen     time.Duration // by the mono clock, when renewed last changed
 	silent   bool
@@ -224,6 +225,10 @@ func (m *minder) hear(ctx context.Context, r store.Record, status nexus.Status) 
 		}
 		m.round = status.Round
 	}
+	for _, sentence := range nexus.SuspectsChanged(m.suspects, status.Suspects) {
+		m.tell(ctx, nexus.EventNote, sentence)
+	}
+	m.suspects = status.Suspects
 	for _, note := range status.Notes {
 		if !m.notes[note] {
 			m.notes[note] = true

@@ -22,9 +22,11 @@ type Ending struct {
 	Lasted time.Duration // how long the round ran
 }
 
-// Backoff is how long to wait before a restart: First, then twice as long each time, at most Cap.
+// Backoff is how long to wait before a restart: First, then twice as long each time, at most Cap. The first Free of those in a row
+// that did not last come without a wait.
 type Backoff struct {
 	First, Cap time.Duration
+	Free       int
 }
 
 // DefaultBackoff waits 1, 2, 4 .. 30 seconds.
@@ -73,8 +75,11 @@ func answered(on []nexus.Cause, cause nexus.Cause) bool {
 }
 
 func (b Backoff) wait(streak int) time.Duration {
+	if streak < b.Free {
+		return 0
+	}
 	wait := b.First
-	for range streak {
+	for range streak - b.Free {
 		if wait >= b.Cap {
 			break
 		}

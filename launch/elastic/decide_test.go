@@ -69,6 +69,12 @@ func TestTheWaitDoublesUpToItsCap(t *testing.T) {
 			t.Errorf("after %d restarts: %s, want %ds", streak, got, want)
 		}
 	}
+	b.Free = 2
+	for streak, want := range []time.Duration{0, 0, 1, 2} {
+		if got := b.wait(streak); got != want*time.Second {
+			t.Errorf("two of them free, after %d restarts: %s, want %ds", streak, got, want)
+		}
+	}
 	if got := b.wait(1 << 30); got != b.Cap {
 		t.Errorf("a long streak waits %s", got)
 	}

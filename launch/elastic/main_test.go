@@ -16,3 +16,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// Of the runs that TestNoHealthyRunOf200IsBlamed and TestASlowRankIsFoundAndCleared play.
+var (
+	paceSeed = flag.Uint64("pace.seed", 29400, "seed of the runs in which ranks are slow or well")
+	paceRuns = flag.Int("pace.runs", 200, "how many runs in which ranks are slow or well are played")
+)

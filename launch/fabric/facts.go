@@ -115,12 +115,6 @@ func (f Facts) Over(device, why string) Facts {
 	return f
 }
 
-// WithoutGPUs are the facts as they are to a job that was given none of the GPUs.
-func (f Facts) WithoutGPUs() Facts {
-	f.GPUs = nil
-	return f
-}
-
 // inner are the beginnings of names that no other node is reached by: loopback, and bridges and pairs of containers and
 // virtual machines.
 var inner = [...]string{"docker", "br-", "veth", "cni", "virbr", "vnet", "lxc", "lxdbr", "podman", "flannel", "cali", "cilium", "kube-", "tunl", "dummy", "nerdctl"}

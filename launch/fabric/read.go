@@ -26,6 +26,18 @@ func Read(files fs.FS, getenv func(string) string) Facts {
 	return f
 }
 
+// ReadForWorkers reads what [Settings] asks for and no more: without GPUs that is little, and a launch need not wait for the rest.
+// Workers that are shown no GPU have none.
+func ReadForWorkers(files fs.FS, env map[string]string) Facts {
+	r, getenv := reader{files}, func(key string) string { return env[key] }
+	visible, set := env["CUDA_VISIBLE_DEVICES"]
+	hidden := set && slices.Contains([]string{"", "-1", "none", "void", "NoDevFiles"}, visible)
+	if hidden || len(r.glob("proc/driver/nvidia/gpus/*")) == 0 {
+		return Facts{Configured: r.configured(getenv), ShmMiB: Unknown}
+	}
+	return Read(files, getenv)
+}
+
 type reader struct{ files fs.FS }
 
 func (r reader) text(name string) string {

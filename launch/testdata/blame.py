@@ -1,11 +1,17 @@
 """Rank 1 fails and is slow to end; the others hear of that first, by its connection."""
 import atexit
+import functools
 import os
+import sys
 import time
 
 import torch
 import torch.distributed as dist
 from torch.distributed.elastic.multiprocessing.errors import record
+
+# Builds without libuv (Debian's 2.6) refuse even clients unless told so, and with the agent's store nothing else tells them.
+if "use_libuv" in dist.TCPStore.__init__.__doc__:
+    sys.modules["torch.distributed.rendezvous"].TCPStore = functools.partial(dist.TCPStore, use_libuv=False)
 
 
 def linger():

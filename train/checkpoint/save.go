@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,7 +68,7 @@ func (d *Dir) freeName(step int64) string {
 		if again > 1 {
 			candidate = fmt.Sprintf("%s-%d", name, again)
 		}
-		if _, err := os.Lstat(filepath.Join(d.path, candidate+manifestSuffix)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(filepath.Join(d.path, candidate+manifestSuffix)); err != nil { // not there; nor is any other where the directory is gone
 			return candidate
 		}
 	}

@@ -21,6 +21,7 @@ type Node struct {
 	CPUs   int
 	Memory int // GiB; default 64
 	GPUs   int
+	MIG    map[string]int    // slices by profile
 	Model  string            // as GPU feature discovery writes it: NVIDIA-H100-80GB-HBM3
 	GPUMiB int               // memory of a GPU
 	Labels map[string]string // further ones
@@ -82,6 +83,9 @@ func (p *Plane) postNode(n Node) error {
 	labels := map[string]string{corev1.LabelHostname: n.Name}
 	for k, v := range n.Labels {
 		labels[k] = v
+	}
+	for profile, count := range n.MIG {
+		have[corev1.ResourceName("nvidia.com/mig-"+profile)] = *resource.NewQuantity(int64(count), resource.DecimalSI)
 	}
 	if n.GPUs > 0 {
 		have["nvidia.com/gpu"] = *resource.NewQuantity(int64(n.GPUs), resource.DecimalSI)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import statistics
 import threading
 import time
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from .files import replace_json
 
@@ -22,17 +23,20 @@ class ProgressFile:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._pending: Optional[Dict[str, Any]] = None
+        self._own: List[float] = []  # since the last write, at most as many as say something
         self._last = -math.inf
         self._wrong = False
         self._closed = False
         self._thread: Optional[threading.Thread] = None
 
-    def put(self, said: Dict[str, Any]) -> None:
-        """Reports, now or soon."""
+    def put(self, said: Dict[str, Any], own: Optional[float] = None) -> None:
+        """Reports, now or soon. `own`: seconds that this rank worked before the collectives of the step."""
         if not self._path:
             return
         with self._lock:
             self._pending = said
+            if own is not None and len(self._own) < 1000:
+                self._own.append(own)
             if time.monotonic() - self._last >= EVERY:
                 self._write()
                 return
@@ -56,6 +60,9 @@ class ProgressFile:
         if self._pending is None:
             return
         said, self._pending, self._last = self._pending, None, time.monotonic()
+        if self._own:  # the median: a pause of one step says nothing about the rank
+            said["own_seconds"] = round(statistics.median(self._own), 6)
+            self._own.clear()
         try:
             replace_json(self._path, said, durable=False)
         except OSError as err:

@@ -15,6 +15,7 @@ from .checkpoint import CheckpointError, Skipped
 from .env import Env
 from .failure import StackOnRequest, tell_launcher
 from .logger import setup_distributed_logger
+from .pace import Pace
 from .progress import ProgressFile, finite, number_of
 from .ranks import Ranks
 from .sampler import ResumableSampler, get_distributed_sampler
@@ -68,6 +69,7 @@ class DistributedTrainer:
         self._signal = StopSignal(self.log)
         self._stack = StackOnRequest(self.env.stack_file)
         self._agreement = Agreement(None, 1)
+        self._pace = Pace(self.log)
         self._position = Position()
         self._sampler: Optional[ResumableSampler] = None
         self._resumed: Optional[Position] = None
@@ -176,7 +178,9 @@ class DistributedTrainer:
         self._need_group()
         if self.device.type == "cuda":
             options.setdefault("device_ids", [self.device.index])
-        return torch.nn.parallel.DistributedDataParallel(model, **options)
+        wrapped = torch.nn.parallel.DistributedDataParallel(model, **options)
+        self._pace.watch(wrapped, self.device)
+        return wrapped
 
     def get_distributed_sampler(
         self, dataset: Sized, shuffle: bool = True, *, seed: int = 0, drop_last: bool = False
@@ -193,12 +197,14 @@ class DistributedTrainer:
     def barrier(self) -> None:
         """Returns when all ranks have called it. All ranks."""
         self._need_group()
-        self._ranks.barrier()
+        with self._pace.apart():
+            self._ranks.barrier()
 
     def reduce_metrics(self, metrics: Mapping[str, Any], op: str = "mean") -> Dict[str, float]:
         """Reduces each metric over all ranks, by mean, sum, max or min. All ranks, with the same names."""
         self._need_group()
-        return self._ranks.reduce({str(k): float(v) for k, v in metrics.items()}, op)
+        with self._pace.apart():
+            return self._ranks.reduce({str(k): float(v) for k, v in metrics.items()}, op)
 
     def step(
         self, loss: Any = None, *, epoch: Optional[int] = None, samples: int = 0, total_steps: int = 0,
@@ -222,10 +228,11 @@ class DistributedTrainer:
         now = time.monotonic()
         lasted, self._stepped = now - self._stepped, now
         before = self._agreement.stopped
-        stop = self._agreement.ask(self._signal.asked, lasted)
+        with self._pace.apart(brief=True):
+            stop = self._agreement.ask(self._signal.asked, lasted)
         if stop and not before:
             self.log.info("told to stop: all ranks do at step %d", self._position.step)
-        self._progress.put(self._describe(loss, total_steps, metrics))
+        self._progress.put(self._describe(loss, total_steps, metrics), self._pace.step())
         return stop
 
     def request_stop(self) -> None:
@@ -246,13 +253,14 @@ class DistributedTrainer:
         checkpoint is acknowledged to the launcher, so that the job may be ended, and is never in the background.
         """
         self._need_group()
-        samples = self._position.samples if epoch == self._position.epoch else 0
-        rng = self._ranks.gather(random_state())
-        state: State = {
-            "model": unwrapped(model).state_dict(), "optimizer": optional_state(optimizer), "epoch": int(epoch),
-            "step": self._position.step, "samples": samples, "world_size": self.world_size, "rng": rng, "extra": extra,
-        }
-        return self._saver.save(state, filepath, background and not self.stopping, self.stopping)
+        with self._pace.apart():
+            samples = self._position.samples if epoch == self._position.epoch else 0
+            rng = self._ranks.gather(random_state())
+            state: State = {
+                "model": unwrapped(model).state_dict(), "optimizer": optional_state(optimizer), "epoch": int(epoch),
+                "step": self._position.step, "samples": samples, "world_size": self.world_size, "rng": rng, "extra": extra,
+            }
+            return self._saver.save(state, filepath, background and not self.stopping, self.stopping)
 
     def load_checkpoint(
         self, model: torch.nn.Module, optimizer: Optional[Any] = None, filepath: Optional[str] = None, *, strict: bool = True
@@ -263,7 +271,8 @@ class DistributedTrainer:
         any in the directory, with one those that are named alike (epoch_4.pt for epoch_5.pt).
         """
         self._need_group()
-        loaded = self._saver.load(filepath)
+        with self._pace.apart():
+            loaded = self._saver.load(filepath)
         if loaded is None:
             return None
         state, path, skipped = loaded
@@ -282,7 +291,8 @@ class DistributedTrainer:
 
     def wait_for_save(self) -> None:
         """Waits for a save in the background, and fails as it did. All ranks."""
-        self._saver.wait()
+        with self._pace.apart():
+            self._saver.wait()
 
     # What only this class calls
 

@@ -1,0 +1,38 @@
+package launch
+
+import (
+	"encoding/json"
+	"time"
+
+	"ainexus.io/launch/elastic"
+	"ainexus.io/nexus"
+)
+
+// lookAtPace tells of ranks that begin to keep the others waiting, or no longer do. Nothing follows from it.
+func (a *agent) lookAtPace(r *round) {
+	r.watch.look(a.clock.Mono())
+	before := r.pace.Suspects()
+	if !r.pace.Look(r.watch.worked()) {
+		return
+	}
+	after := r.pace.Suspects()
+	a.board.set(func(s *nexus.Status) { s.Suspects = after })
+	if a.bare {
+		for _, sentence := range nexus.SuspectsChanged(before, after) {
+			a.say(sentence)
+		}
+	}
+}
+
+// worked is what the ranks here told about their own part of a step in this round.
+func (w *watch) worked() []elastic.Worked {
+	list := make([]elastic.Worked, len(w.seen))
+	for rank, text := range w.seen {
+		list[rank].Rank = w.first + rank
+		var p nexus.Progress
+		if w.fresh[rank] && json.Unmarshal([]byte(text), &p) == nil {
+			list[rank].Step, list[rank].Own = p.Step, time.Duration(p.Own*float64(time.Second))
+		}
+	}
+	return list
+}
