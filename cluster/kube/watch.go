@@ -77,9 +77,9 @@ func strip(o any) (any, error) {
 		o.Spec = batchv1.JobSpec{}
 		o.Status = batchv1.JobStatus{Conditions: o.Status.Conditions}
 	case *corev1.Node:
-		said, has := o.Annotations[AnnotationGPUs]
+		said, told := o.Annotations[AnnotationGPUs]
 		o.Annotations = nil
-		if has {
+		if told {
 			o.Annotations = map[string]string{AnnotationGPUs: said}
 		}
 		o.Status = corev1.NodeStatus{Allocatable: o.Status.Allocatable, Conditions: o.Status.Conditions}
