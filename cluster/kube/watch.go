@@ -74,7 +74,10 @@ func strip(o any) (any, error) {
 		o.Spec = batchv1.JobSpec{}
 		o.Status = batchv1.JobStatus{Conditions: o.Status.Conditions}
 	case *corev1.Node:
-		o.Annotations = nil
+		said, told := o.Annotations[AnnotationGPUs]
+		if o.Annotations = nil; told {
+			o.Annotations = map[string]string{AnnotationGPUs: said}
+		}
 		o.Status = corev1.NodeStatus{Allocatable: o.Status.Allocatable, Conditions: o.Status.Conditions}
 	case *v1alpha1.NexusJob:
 		delete(o.Annotations, corev1.LastAppliedConfigAnnotation) // no write of a status touches it
