@@ -60,6 +60,9 @@ func TestANodesAgentTellsOfItsGPUs(t *testing.T) {
 	} {
 		o := machine("n1")
 		o.Labels, o.Annotations = nil, map[string]string{AnnotationGPUs: said}
+		if _, err := strip(o); err != nil {
+			t.Fatal(err)
+		}
 		for _, g := range nodeOf(o).GPUs {
 			if g.Model != want.Model || g.Memory != want.Memory {
 				t.Errorf("%s is read as %+v", said, g)
