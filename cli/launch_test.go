@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -231,6 +232,10 @@ func TestLaunchKillsTheDeaf(t *testing.T) {
 
 func TestLaunchAndHangUp(t *testing.T) {
 	t.Parallel()
+	// Who runs the tests may have it ignored, as nohup has; what starts here would inherit that.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for _, nohup := range []bool{false, true} {
 		dir := t.TempDir()
 		l := &launcher{Cmd: exec.CommandContext(t.Context(), filepath.Join(built, "nexus"), "launch", "sh", "-c", `touch "$DIR/ready"; until [ -e "$DIR/go" ]; do sleep 0.05; done; echo done`)}
