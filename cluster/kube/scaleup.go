@@ -44,7 +44,7 @@ func scaling(j *nexus.Job) bool {
 // it is none of its business.
 func (p *Place) scaleUp(ctx context.Context, s standing) (time.Duration, error) {
 	code := s.hold.Code
-	if !s.held || s.wrong != nil || isForeign(s.object) || s.job.HeldBy != "" || code != nexus.WaitCapacity && code != nexus.WaitUnfit && code != nexus.WaitNodes {
+	if !s.held || s.wrong != nil || s.job.Spec.Resources.Share() || isForeign(s.object) || s.job.HeldBy != "" || code != nexus.WaitCapacity && code != nexus.WaitUnfit && code != nexus.WaitNodes {
 		return 0, nil
 	}
 	spec := s.job.Spec

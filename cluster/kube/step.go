@@ -209,6 +209,16 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 			return fmt.Errorf("creating Service %s: %w", service.Name, err)
 		}
 	}
+	if s.job.Spec.Resources.Share() {
+		claim := claimFor(s.object, s.job, p.view.devicesOf(s.job.Placement.Seats))
+		err := p.clients.createClaim(ctx, claim)
+		if errors.Is(err, errInTheWay) || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
+			return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: ResourceClaimTemplate %s cannot be made: %v", claim.Name, err))
+		}
+		if err != nil {
+			return fmt.Errorf("creating ResourceClaimTemplate %s: %w", claim.Name, err)
+		}
+	}
 	if s.job.Spec.Code != "" && p.opts.LauncherImage == "" {
 		return p.refused(ctx, s, errNoLauncher)
 	}

@@ -29,6 +29,11 @@ type view struct {
 	queues  map[string]nexus.Queue
 	shown   map[string]nexus.Node // as last told
 
+	pools    map[string]*slicesPool // of devices that are given in parts
+	claims   map[string][]share     // by namespace/name
+	sharing  bool                   // there are such devices
+	rejudged []string               // jobs that were judged anew when there came to be such
+
 	version    uint64
 	told       bool
 	dirtyJobs  map[string]bool
@@ -63,6 +68,7 @@ func newView() *view {
 		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[string]map[int][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
+		pools: map[string]*slicesPool{}, claims: map[string][]share{},
 	}
 }
 
@@ -84,7 +90,7 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	}
 	v.seat(id, r, false)
 	r.object = o
-	r.job, r.wrong = jobOf(o)
+	r.job, r.wrong = jobOf(o, v.sharing)
 	if r.job.Phase != nexus.Pending {
 		r.hold, r.held = nexus.Reason{}, false
 	}
