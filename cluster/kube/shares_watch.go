@@ -30,12 +30,12 @@ func (p *Place) watchShares() cache.InformerSynced {
 		for {
 			err := p.clients.resource.Get().Resource(resourceSlices).Param("limit", "1").Timeout(requestPatience).Do(p.ctx).Error()
 			switch {
-			case err == nil:
+			case err == nil, apierrors.IsForbidden(err): // it goes on when the rule is there
 				told = append(told,
 					p.follow(p.clients.resource, resourceSlices, metav1.NamespaceAll, "", &resourcev1.ResourceSlice{}, p.sliceTold, p.sliceGone),
 					p.follow(p.clients.resource, resourceClaims, metav1.NamespaceAll, "", &resourcev1.ResourceClaim{}, p.claimTold, p.claimGone))
 				return
-			case apierrors.IsNotFound(err), apierrors.IsForbidden(err), p.ctx.Err() != nil:
+			case apierrors.IsNotFound(err), p.ctx.Err() != nil:
 				return
 			}
 			p.log.Warn("asking for the devices that can be shared", "error", err)
