@@ -125,3 +125,43 @@ func (c cluster) allocations() string {
 	}
 	return strings.Join(list, " ")
 }
+
+// Where HAMi counts the memory of cards, shares are had of that: the test plays HAMi's part of the node's status, and a real
+// kube-scheduler counts. Which card a task gets, and whether it keeps to its part, only HAMi would decide.
+func sharesOfCards(c cluster) {
+	node := c.space + "-hami"
+	c.plane.AddNode(c.t, kubetest.Node{Name: node, CPUs: 64, Memory: 256, GPUs: 10, Cards: 1, Model: "NVIDIA-A100-SXM4-80GB", GPUMiB: 81920, Labels: map[string]string{"pool": c.space}})
+	c.document(fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: notebook}
+spec:
+  nodeSelector: {kubernetes.io/hostname: %s}
+  containers: [{name: c, image: none, resources: {limits: {nvidia.com/gpu: 1, nvidia.com/gpumem: 15000}}}]
+`, node))
+	c.plane.Kubectl("wait", "--namespace="+c.space, "--for=condition=Ready", "--timeout=180s", "pod/notebook")
+	for _, name := range []string{"one", "two", "third"} {
+		c.agents.Play(name, kubetest.Script{Until: name})
+		c.document(fmt.Sprintf("apiVersion: ainexus.io/v1alpha1\nkind: NexusJob\nmetadata: {name: %s}\nspec: {run: x, resources: {gpu_memory: 30GiB}}\n", name))
+		if name != "third" {
+			c.phase(name, nexus.Running)
+		}
+	}
+	if o := c.reason("third", "Capacity"); o.Status.Attempt != 0 {
+		c.t.Errorf("it was tried: %+v", o.Status)
+	}
+	if limits := c.plane.Kubectl("get", "pods", "--namespace="+c.space, "-l", "ainexus.io/job=one", "-o", "jsonpath={.items[0].spec.containers[0].resources.limits}"); limits != `{"nvidia.com/gpu":"1","nvidia.com/gpumem":"30720"}` {
+		c.t.Errorf("its pod takes %s", limits)
+	}
+	// A whole GPU is none of these: of the ten tasks none is a card.
+	c.job("whole", 1, 8)
+	if o := c.phase("whole", nexus.Running); o.Status.Seats[0].Node == node {
+		c.t.Errorf("a whole GPU was taken of %s", node)
+	}
+	c.agents.Open("one")
+	c.phase("third", nexus.Running)
+	for _, name := range []string{"two", "third", "whole"} {
+		c.agents.Open(name)
+		c.phase(name, nexus.Succeeded)
+	}
+}

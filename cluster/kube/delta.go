@@ -36,6 +36,9 @@ func (v *view) present(name string) (nexus.Node, bool) {
 			}
 		}
 	}
+	if v.cards[name] {
+		n = lent(n, strangers)
+	}
 	return occupied(n, strangers, ours), true
 }
 

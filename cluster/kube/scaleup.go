@@ -142,6 +142,9 @@ func (v *view) shapes() []nexus.Node {
 // attemptOf is the Job of an attempt. One that waits for an autoscaler goes wherever there are such GPUs.
 func (p *Place) attemptOf(s standing) *batchv1.Job {
 	j := attemptFor(s.object, s.job, p.opts)
+	if p.view.onCards(&s.job) {
+		askForMemory(j, s.job.Placement.Seats[0].Share)
+	}
 	if scaling(&s.job) {
 		j.Spec.Template.Spec.Affinity.NodeAffinity = p.anywhere(&s.job.Spec)
 	}

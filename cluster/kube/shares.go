@@ -165,7 +165,7 @@ func (v *view) setSlice(o *resourcev1.ResourceSlice, there bool) {
 
 // judgeShares has jobs that wait for a share judged anew when the cluster begins or ceases to have such.
 func (v *view) judgeShares() {
-	now := false
+	now := len(v.cards) > 0
 	for _, p := range v.pools {
 		now = now || len(p.devices) > 0
 	}

@@ -209,7 +209,7 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 			return fmt.Errorf("creating Service %s: %w", service.Name, err)
 		}
 	}
-	if s.job.Spec.Resources.Share() {
+	if s.job.Spec.Resources.Share() && !p.view.onCards(&s.job) {
 		claim := claimFor(s.object, s.job, p.view.devicesOf(s.job.Placement.Seats))
 		err := p.clients.createClaim(ctx, claim)
 		if errors.Is(err, errInTheWay) || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {

@@ -206,6 +206,8 @@ type pod struct {
 	memory          nexus.MiB
 	gpus            int
 	slices          map[string]int // MIG slices by profile; nil: none
+	cards           nexus.MiB      // what it takes of the memory of cards, where that is counted
+	wholeCards      int            // cards that it takes whole there
 	end             *ending        // of its main container; nil: none
 	lost            string         // it ended through no fault of its own, or is about to: why
 	stuck           string         // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
@@ -241,6 +243,7 @@ func podOf(o *corev1.Pod) *pod {
 	p.attempt, _ = strconv.Atoi(o.Labels[LabelAttempt])
 	p.cpu, p.memory, p.gpus = demand(&o.Spec)
 	p.slices = sliceDemand(&o.Spec)
+	p.cards, p.wholeCards = cardMemory(&o.Spec)
 	if p.job == "" {
 		return p
 	}

@@ -173,6 +173,7 @@ func (p *Place) nodeTold(o any) {
 			p.queue.Add(id)
 		}
 	}
+	p.rejudge()
 	if other {
 		p.recut()
 	}
@@ -180,6 +181,7 @@ func (p *Place) nodeTold(o any) {
 
 func (p *Place) nodeGone(o metav1.Object) {
 	p.view.setNode(o.GetName(), nil)
+	p.rejudge()
 	p.recut()
 }
 
