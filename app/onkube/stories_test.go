@@ -106,6 +106,10 @@ func gangWaitsForStrangers(c cluster) {
 	if o = c.phase("gang", nexus.Running); len(o.Status.Seats) != 2 || o.Status.Attempt != 1 {
 		c.t.Errorf("it runs as %+v", o.Status)
 	}
+	// The server drops the field without the gate, and has no groups.
+	if group := c.plane.Kubectl("get", "pods", "--namespace="+c.space, "-l", "ainexus.io/job=gang", "-o", "jsonpath={.items[*].spec.schedulingGroup}"); group != "" {
+		c.t.Errorf("its pods are in the group %s", group)
+	}
 	c.agents.Open("gang")
 	c.phase("gang", nexus.Succeeded)
 }

@@ -88,6 +88,9 @@ func (p *Place) conclude(ctx context.Context, s standing) error {
 			return fmt.Errorf("deleting what the claims of attempt %d of %s/%s are made from: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
 		}
 	}
+	if err := p.ungroup(ctx, s); err != nil {
+		return err
+	}
 	at := p.Now()
 	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
 		if r.job.Attempt != s.job.Attempt || !r.job.Phase.Live() || r.job.Stop != s.job.Stop {
