@@ -34,6 +34,8 @@ func TestKubeStories(t *testing.T) {
 		{"foreign", foreignJobsWaitInLine, 0},
 		{"scale-up", autoscalerSeesAGang, 0},
 		{"slices", slicesAreCountedByProfile, 0},
+		{"cards", sharesOfCards, 0},
+		{"shares", sharesOfAGPU, 0}, // the last: its driver serves the whole cluster
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			space := "story-" + story.name
@@ -103,6 +105,10 @@ func gangWaitsForStrangers(c cluster) {
 	c.phase("small", nexus.Succeeded)
 	if o = c.phase("gang", nexus.Running); len(o.Status.Seats) != 2 || o.Status.Attempt != 1 {
 		c.t.Errorf("it runs as %+v", o.Status)
+	}
+	// The server drops the field without the gate, and has no groups.
+	if group := c.plane.Kubectl("get", "pods", "--namespace="+c.space, "-l", "ainexus.io/job=gang", "-o", "jsonpath={.items[*].spec.schedulingGroup}"); group != "" {
+		c.t.Errorf("its pods are in the group %s", group)
 	}
 	c.agents.Open("gang")
 	c.phase("gang", nexus.Succeeded)

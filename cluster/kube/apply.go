@@ -116,7 +116,9 @@ func (p *Place) place(ctx context.Context, d nexus.Placement) error {
 		s.Started, s.NotBefore, s.Stop, s.StopFor = micro(p.Now()), metav1.MicroTime{}, "", ""
 		s.GPUs, s.Reserved, s.StuckSince = 0, nil, metav1.MicroTime{}
 		for _, seat := range d.Seats {
-			s.GPUs += len(seat.GPUs)
+			if seat.Share == 0 {
+				s.GPUs += len(seat.GPUs)
+			}
 		}
 		s.Reason, s.Message = "Admitted", fmt.Sprintf("attempt %d on %s: %s", d.Attempt, nodesOf(d.Seats), d.Seats[0].Because)
 		p.view.placing(d.Job, d.Attempt)

@@ -47,7 +47,7 @@ func (p *Place) count(was *nexus.Job, written *v1alpha1.NexusJob) {
 	if p.opts.Tally == nil {
 		return
 	}
-	is, _ := jobOf(written) // what is wrong with its spec does not matter here
+	is, _ := jobOf(written, true) // what is wrong with its spec does not matter here
 	switch {
 	case is.Phase == nexus.Starting && is.Attempt > was.Attempt:
 		p.opts.Tally.Started(is, is.Started.Sub(is.Submitted))

@@ -22,6 +22,7 @@ func (v *view) present(name string) (nexus.Node, bool) {
 			strangers = append(strangers, p)
 		}
 	}
+	n = v.withShared(n)
 	if len(strangers) == 0 {
 		return n, true
 	}
@@ -34,6 +35,9 @@ func (v *view) present(name string) (nexus.Node, bool) {
 				}
 			}
 		}
+	}
+	if v.cards[name] {
+		n = lent(n, strangers)
 	}
 	return occupied(n, strangers, ours), true
 }
@@ -57,7 +61,7 @@ func (v *view) delta() nexus.Delta {
 	}
 	for _, id := range slices.Sorted(maps.Keys(v.dirtyJobs)) {
 		if r := v.jobs[id]; r != nil && r.wrong == nil && !r.job.Phase.Over() {
-			d.Jobs = append(d.Jobs, r.job)
+			d.Jobs = append(d.Jobs, forPlanner(r.job))
 			if kept := r.object.Status.Reserved; kept != nil && d.Full {
 				d.Reserve = append(d.Reserve, nexus.Reservation{Job: id, Since: kept.Since.Time, Seats: seatsOf(kept.Seats), Resize: kept.Resize})
 			}

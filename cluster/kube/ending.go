@@ -8,6 +8,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"ainexus.io/cluster/kube/v1alpha1"
@@ -82,6 +83,14 @@ const maxBackoff = 5 * time.Minute
 // conclude records the end of an attempt and what follows from it. No restart is handed out to an attempt: whoever
 // deletes what is below the record gains and loses none.
 func (p *Place) conclude(ctx context.Context, s standing) error {
+	if s.job.Spec.Resources.Share() {
+		if err := p.clients.deleteClaim(ctx, s.object.Namespace, attemptName(s.object.Name, s.job.Attempt)); err != nil && !apierrors.IsForbidden(err) {
+			return fmt.Errorf("deleting what the claims of attempt %d of %s/%s are made from: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
+		}
+	}
+	if err := p.ungroup(ctx, s); err != nil {
+		return err
+	}
 	at := p.Now()
 	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
 		if r.job.Attempt != s.job.Attempt || !r.job.Phase.Live() || r.job.Stop != s.job.Stop {

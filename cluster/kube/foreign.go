@@ -192,7 +192,7 @@ func (v *view) replace(o *v1alpha1.NexusJob) {
 		return
 	}
 	r.object = o
-	r.job, r.wrong = jobOf(o)
+	r.job, r.wrong = jobOf(o, v.sharing)
 	v.dirtyJobs[string(o.UID)] = true
 	v.ring()
 }

@@ -36,6 +36,10 @@ func nodeOf(o *corev1.Node) nexus.Node {
 		toldModel, toldMemory := announced(o)
 		model, size = cmp.Or(model, toldModel), cmp.Or(size, toldMemory)
 	}
+	if cards := cardsOf(o, model, size); cards != nil {
+		n.GPUs = cards
+		return n
+	}
 	for i := range min(int(count.Value()), maxGPUs) {
 		n.GPUs = append(n.GPUs, nexus.GPU{Index: i, Model: model, Memory: size, Free: -1})
 	}

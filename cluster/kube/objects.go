@@ -114,6 +114,7 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{LabelJob: string(o.UID)}}, TopologyKey: corev1.LabelHostname,
 		}}}
 	}
+	addClaim(&spec, o, j)
 	addVolumes(&spec, &j.Spec)
 	addLauncher(&spec, opts)
 	addCode(&spec, o, opts)
@@ -179,7 +180,7 @@ func containerFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.Contai
 		q := *resource.NewQuantity(int64(seat.Memory)<<20, resource.BinarySI)
 		c.Resources.Requests[corev1.ResourceMemory], c.Resources.Limits[corev1.ResourceMemory] = q, q
 	}
-	if n := len(seat.GPUs); n > 0 {
+	if n := len(seat.GPUs); n > 0 && seat.Share == 0 {
 		q := *resource.NewQuantity(int64(n), resource.DecimalSI)
 		name := gpuResource(&j.Spec)
 		c.Resources.Requests[name], c.Resources.Limits[name] = q, q

@@ -42,7 +42,7 @@ status:
 `), o); err != nil {
 		t.Fatal(err)
 	}
-	job, err := jobOf(o)
+	job, err := jobOf(o, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ status:
 // A job of one node needs no Service and finds its master at home.
 func TestAJobOfOneNodeIsItsOwnMaster(t *testing.T) {
 	o := object("a", "1", nexus.Starting, 1)
-	job, err := jobOf(o)
+	job, err := jobOf(o, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type Place struct {
 	view    *view
 	foreign foreigners
 	scaler  scaler
+	binder  binder
 	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
 	events  chan *corev1.Event
 	born    time.Time // with a monotonic reading: the clock never goes back

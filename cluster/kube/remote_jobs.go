@@ -213,7 +213,7 @@ func wanted(v api.JobView, f api.Filter) bool {
 
 // viewOf is a NexusJob as people see it. What its controller has not said yet is left open.
 func viewOf(o *v1alpha1.NexusJob) api.JobView {
-	j, wrong := jobOf(o)
+	j, wrong := jobOf(o, true)
 	j.ID = o.Name
 	j.Spec.Name = cmp.Or(o.Labels[LabelTitle], o.Name)
 	v := api.JobView{Job: j, Workdir: j.Spec.Workdir, Notices: noticesOf(&j.Spec)}

@@ -44,7 +44,7 @@ func scaling(j *nexus.Job) bool {
 // it is none of its business.
 func (p *Place) scaleUp(ctx context.Context, s standing) (time.Duration, error) {
 	code := s.hold.Code
-	if !s.held || s.wrong != nil || isForeign(s.object) || s.job.HeldBy != "" || code != nexus.WaitCapacity && code != nexus.WaitUnfit && code != nexus.WaitNodes {
+	if !s.held || s.wrong != nil || s.job.Spec.Resources.Share() || isForeign(s.object) || s.job.HeldBy != "" || code != nexus.WaitCapacity && code != nexus.WaitUnfit && code != nexus.WaitNodes {
 		return 0, nil
 	}
 	spec := s.job.Spec
@@ -142,6 +142,9 @@ func (v *view) shapes() []nexus.Node {
 // attemptOf is the Job of an attempt. One that waits for an autoscaler goes wherever there are such GPUs.
 func (p *Place) attemptOf(s standing) *batchv1.Job {
 	j := attemptFor(s.object, s.job, p.opts)
+	if p.view.onCards(&s.job) {
+		askForMemory(j, s.job.Placement.Seats[0].Share)
+	}
 	if scaling(&s.job) {
 		j.Spec.Template.Spec.Affinity.NodeAffinity = p.anywhere(&s.job.Spec)
 	}

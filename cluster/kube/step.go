@@ -9,7 +9,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"ainexus.io/cluster/kube/v1alpha1"
@@ -177,55 +176,6 @@ func (p *Place) stuck(ctx context.Context, s standing, pod *pod) (time.Duration,
 
 // maxCreation is how long the pods of an attempt may take to be there.
 const maxCreation = 2 * time.Minute
-
-// begin creates what an attempt consists of: first what gives its pods names, then the pods. What the watch has not
-// told of is asked for: a Job that is there is this attempt's, and one that is not, though it was made, was deleted, which
-// ends the attempt. Where what is needed cannot be had now, the attempt goes back in line.
-func (p *Place) begin(ctx context.Context, s standing) error {
-	id, name := string(s.object.UID), attemptName(s.object.Name, s.job.Attempt)
-	var there *batchv1.Job
-	if s.placed != s.job.Attempt || s.made >= s.job.Attempt { // who has only just recorded an attempt himself knows that it has no Job
-		var err error
-		if there, err = p.clients.attempt(ctx, s.object.Namespace, name); err != nil {
-			return fmt.Errorf("looking for Job %s: %w", name, err)
-		}
-	}
-	switch {
-	case there != nil && there.Labels[LabelJob] == id:
-		p.view.makes(id, s.job.Attempt)
-		return nil // the watch brings it
-	case s.job.Phase == nexus.Running || s.made >= s.job.Attempt:
-		return p.conclude(ctx, s)
-	case there != nil:
-		return p.stopRunning(ctx, id, stopUnadmit, "no room was found: a Job "+name+" that is none of its own is in the way")
-	}
-	if len(s.job.Placement.Seats) > 1 {
-		service := serviceFor(s.object)
-		err := p.clients.createService(ctx, service)
-		if errors.Is(err, errInTheWay) || apierrors.IsForbidden(err) {
-			return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: Service %s cannot be made: %v", service.Name, err))
-		}
-		if err != nil {
-			return fmt.Errorf("creating Service %s: %w", service.Name, err)
-		}
-	}
-	if s.job.Spec.Code != "" && p.opts.LauncherImage == "" {
-		return p.refused(ctx, s, errNoLauncher)
-	}
-	p.view.makes(id, s.job.Attempt)
-	err := p.clients.createAttempt(ctx, p.attemptOf(s))
-	switch { // one that exists is asked for the next time
-	case err == nil:
-		return nil
-	case apierrors.IsInvalid(err): // it will be so the next time too
-		return p.refused(ctx, s, err)
-	}
-	p.view.unmakes(id, s.job.Attempt)
-	if apierrors.IsForbidden(err) {
-		return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: Job %s cannot be made: %v", name, err))
-	}
-	return fmt.Errorf("creating Job %s: %w", name, err)
-}
 
 // What only a cluster stops attempts for.
 const (

@@ -85,9 +85,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// jobOf reads a job as the planner sees it. Where its spec cannot be had here, the error is a [nexus.Error] or
+// jobOf reads a job, where GPUs can be shared or not. Where its spec cannot be had here, the error is a [nexus.Error] or
 // [nexus.Errors].
-func jobOf(o *v1alpha1.NexusJob) (nexus.Job, error) {
+func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
 	s := &o.Status
 	j := nexus.Job{
 		ID: string(o.UID), User: o.Namespace, Submitted: o.CreationTimestamp.UTC(), Phase: nexus.Phase(cmp.Or(s.Phase, string(nexus.Pending))),
@@ -118,13 +118,13 @@ func jobOf(o *v1alpha1.NexusJob) (nexus.Job, error) {
 		return j, &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: "there is no code: nexus submit packs and uploads it, kubectl does not",
 			Hint: "submit the job file by nexus submit, or put the code into the image or on a volume"}
 	}
-	return j, unable(&j.Spec)
+	return j, unable(&j.Spec, sharing || j.Phase.Live()) // what lives has its share
 }
 
 // unable refuses what this place does not run.
-func unable(s *nexus.Spec) error {
+func unable(s *nexus.Spec, sharing bool) error {
 	switch {
-	case s.Resources.Share():
+	case s.Resources.Share() && !sharing:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpu_memory", Message: "this cluster cannot share GPUs",
 			Hint: "ask for a whole one: resources: {gpus: 1}"}
 	case s.Resources.GPUs.Auto:
@@ -148,7 +148,7 @@ func gpusOf(s *nexus.Spec) int { return s.Nodes.Min * s.Resources.GPUs.N }
 func seatsOf(list []v1alpha1.Seat) []nexus.Seat {
 	var seats []nexus.Seat
 	for _, s := range list {
-		seat := nexus.Seat{Node: s.Node, Workers: s.Workers, CPU: nexus.CPU(s.CPU), Memory: nexus.MiB(s.Memory), Because: s.Because}
+		seat := nexus.Seat{Node: s.Node, Workers: s.Workers, CPU: nexus.CPU(s.CPU), Memory: nexus.MiB(s.Memory), Share: nexus.MiB(s.Share), Because: s.Because}
 		for _, i := range s.GPUs {
 			seat.GPUs = append(seat.GPUs, nexus.SeatGPU{Index: i})
 		}
@@ -160,7 +160,7 @@ func seatsOf(list []v1alpha1.Seat) []nexus.Seat {
 func seatsFor(seats []nexus.Seat) []v1alpha1.Seat {
 	var list []v1alpha1.Seat
 	for _, s := range seats {
-		seat := v1alpha1.Seat{Node: s.Node, Workers: s.Workers, CPU: int64(s.CPU), Memory: int64(s.Memory), Because: s.Because}
+		seat := v1alpha1.Seat{Node: s.Node, Workers: s.Workers, CPU: int64(s.CPU), Memory: int64(s.Memory), Share: int64(s.Share), Because: s.Because}
 		for _, g := range s.GPUs {
 			seat.GPUs = append(seat.GPUs, g.Index)
 		}
@@ -206,6 +206,8 @@ type pod struct {
 	memory          nexus.MiB
 	gpus            int
 	slices          map[string]int // MIG slices by profile; nil: none
+	cards           nexus.MiB      // what it takes of the memory of cards, where that is counted
+	wholeCards      int            // cards that it takes whole there
 	end             *ending        // of its main container; nil: none
 	lost            string         // it ended through no fault of its own, or is about to: why
 	stuck           string         // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
@@ -241,6 +243,7 @@ func podOf(o *corev1.Pod) *pod {
 	p.attempt, _ = strconv.Atoi(o.Labels[LabelAttempt])
 	p.cpu, p.memory, p.gpus = demand(&o.Spec)
 	p.slices = sliceDemand(&o.Spec)
+	p.cards, p.wholeCards = cardMemory(&o.Spec)
 	if p.job == "" {
 		return p
 	}

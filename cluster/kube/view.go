@@ -29,6 +29,12 @@ type view struct {
 	queues  map[string]nexus.Queue
 	shown   map[string]nexus.Node // as last told
 
+	pools    map[string]*slicesPool // of devices that are given in parts
+	claims   map[string][]share     // by namespace/name
+	cards    map[string]bool        // nodes whose cards' memory is counted
+	sharing  bool                   // there are such devices
+	rejudged []string               // jobs that were judged anew when there came to be such
+
 	version    uint64
 	told       bool
 	dirtyJobs  map[string]bool
@@ -63,6 +69,7 @@ func newView() *view {
 		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[string]map[int][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
+		pools: map[string]*slicesPool{}, claims: map[string][]share{}, cards: map[string]bool{},
 	}
 }
 
@@ -84,7 +91,7 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	}
 	v.seat(id, r, false)
 	r.object = o
-	r.job, r.wrong = jobOf(o)
+	r.job, r.wrong = jobOf(o, v.sharing)
 	if r.job.Phase != nexus.Pending {
 		r.hold, r.held = nexus.Reason{}, false
 	}
@@ -221,6 +228,7 @@ func (v *view) setNode(name string, n *nexus.Node) (before nexus.NodeState) {
 	} else {
 		v.nodes[name] = *n
 	}
+	v.setCards(name, n)
 	v.dirtyNodes[name] = true
 	v.ring()
 	return before

@@ -24,6 +24,7 @@ func (p *Place) watch() {
 		p.follow(c.nexus, resourceJobs, p.opts.Namespace, "", &v1alpha1.NexusJob{}, p.jobTold, p.jobGone),
 		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelJob, &batchv1.Job{}, p.batchTold, p.batchGone),
 		p.follow(c.batch, resourceBatch, p.opts.Namespace, LabelQueue+",!"+LabelJob, &batchv1.Job{}, p.foreignTold, p.foreignGone),
+		p.watchShares(),
 		// Of all namespaces: whoever has a pod on a node takes of it.
 		p.follow(c.core, resourcePods, metav1.NamespaceAll, "", &corev1.Pod{}, p.podTold, p.podGone),
 	}
@@ -172,6 +173,7 @@ func (p *Place) nodeTold(o any) {
 			p.queue.Add(id)
 		}
 	}
+	p.rejudge()
 	if other {
 		p.recut()
 	}
@@ -179,6 +181,7 @@ func (p *Place) nodeTold(o any) {
 
 func (p *Place) nodeGone(o metav1.Object) {
 	p.view.setNode(o.GetName(), nil)
+	p.rejudge()
 	p.recut()
 }
 

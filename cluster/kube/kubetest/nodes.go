@@ -24,6 +24,7 @@ type Node struct {
 	MIG    map[string]int    // slices by profile
 	Model  string            // as GPU feature discovery writes it: NVIDIA-H100-80GB-HBM3
 	GPUMiB int               // memory of a GPU
+	Cards  int               // of GPUMiB each, whose memory HAMi counts; GPUs are how many tasks they take
 	Labels map[string]string // further ones
 	Pods   int               // how many it takes; default 110
 }
@@ -90,6 +91,9 @@ func (p *Plane) postNode(n Node) error {
 	if n.GPUs > 0 {
 		have["nvidia.com/gpu"] = *resource.NewQuantity(int64(n.GPUs), resource.DecimalSI)
 		labels["nvidia.com/gpu.product"], labels["nvidia.com/gpu.memory"] = n.Model, strconv.Itoa(n.GPUMiB)
+	}
+	if n.Cards > 0 {
+		have["nvidia.com/gpumem"] = *resource.NewQuantity(int64(n.Cards*n.GPUMiB), resource.DecimalSI)
 	}
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels, Annotations: map[string]string{kwokAnnotation: "fake"}},

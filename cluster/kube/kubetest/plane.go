@@ -35,6 +35,7 @@ type Plane struct {
 	starter   *starter
 	kubelet   *kubelet
 	core      rest.Interface
+	gangs     bool   // pods are bound in groups
 	audit     string // path of the log of writes; empty: none is kept
 
 	mu   sync.Mutex
@@ -44,13 +45,20 @@ type Plane struct {
 // Start starts a control plane with our custom resources in it. It ends with the test.
 func Start(t testing.TB) *Plane {
 	t.Helper()
-	return start(t, "")
+	return start(t, "", false)
+}
+
+// StartWithGangs starts one whose scheduler binds the pods of a PodGroup together or not at all: the gate GenericWorkload,
+// which is off by default in 1.37.
+func StartWithGangs(t testing.TB) *Plane {
+	t.Helper()
+	return start(t, "", true)
 }
 
 // start starts a control plane that writes down who wrote what, where audit names a file.
-func start(t testing.TB, audit string) *Plane {
+func start(t testing.TB, audit string, gangs bool) *Plane {
 	t.Helper()
-	p := &Plane{t: t, audit: audit, kubectl: Program(t, "kubectl"), dir: t.TempDir(), lost: map[string]bool{}}
+	p := &Plane{t: t, audit: audit, gangs: gangs, kubectl: Program(t, "kubectl"), dir: t.TempDir(), lost: map[string]bool{}}
 	p.authority = newAuthority(t, p.dir)
 	p.starter = newStarter(t, p.dir)
 	p.kubelet = startKubelet(t, p.authority)
@@ -84,6 +92,7 @@ func (p *Plane) startServer() {
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + a.path("accounts.pub"),
 		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate=" + a.path("to-kubelets.crt"), "--kubelet-client-key=" + a.path("to-kubelets.key"),
 		"--service-account-signing-key-file=" + a.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24", "--profiling=false"}
+	args = append(args, p.gates("--runtime-config=scheduling.k8s.io/v1beta1=true")...)
 	if p.audit != "" {
 		p.write(a.path("audit.yaml"), auditPolicy)
 		args = append(args, "--audit-policy-file="+a.path("audit.yaml"), "--audit-log-path="+p.audit, "--audit-log-mode=batch", "--audit-log-maxsize=4096")
@@ -119,20 +128,28 @@ rules:
 - {level: Metadata, omitManagedFields: true}
 `
 
+// gates are the arguments by which a program has what is off by default, and further ones then.
+func (p *Plane) gates(more ...string) []string {
+	if !p.gangs {
+		return nil
+	}
+	return append([]string{"--feature-gates=GenericWorkload=true"}, more...)
+}
+
 // startControllers starts what acts on what the API server is told.
 func (p *Plane) startControllers() {
 	p.t.Helper()
 	a := p.authority
-	p.starter.start(Program(p.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig(p.address, "kcm", "kcm", "system:masters"),
+	p.starter.start(Program(p.t, "kube-controller-manager"), append(p.gates(), "--kubeconfig="+a.kubeconfig(p.address, "kcm", "kcm", "system:masters"),
 		"--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false", "--horizontal-pod-autoscaler-sync-period=2s",
-		"--service-account-private-key-file="+a.path("accounts.key"), "--root-ca-file="+a.path("ca.crt"))
+		"--service-account-private-key-file="+a.path("accounts.key"), "--root-ca-file="+a.path("ca.crt"))...)
 	scheduler := a.path("scheduler.yaml")
 	p.write(scheduler, fmt.Sprintf(`apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 leaderElection: {leaderElect: false}
 clientConnection: {kubeconfig: %q, qps: 5000, burst: 10000}
 `, a.kubeconfig(p.address, "scheduler", "scheduler", "system:masters")))
-	p.starter.start(Program(p.t, "kube-scheduler"), "--config="+scheduler, "--secure-port=0")
+	p.starter.start(Program(p.t, "kube-scheduler"), append(p.gates(), "--config="+scheduler, "--secure-port=0")...)
 	stages := a.path("stages.yaml")
 	p.write(stages, kwokStages)
 	p.starter.start(Program(p.t, "kwok"), "--kubeconfig="+a.kubeconfig(p.address, "kwok", "kwok", "system:masters"), "--config="+stages,

@@ -31,7 +31,7 @@ func TestServe(t *testing.T) {
 	if !*serve {
 		t.Skip("nobody asks for it: -serve")
 	}
-	p := start(t, filepath.Join(t.TempDir(), "audit.log"))
+	p := start(t, filepath.Join(t.TempDir(), "audit.log"), false)
 	p.Namespace(t, "bench")
 	var posting errgroup.Group
 	posting.SetLimit(16)

@@ -66,6 +66,8 @@ type Seat struct {
 	CPU int64 `json:"cpu,omitempty"`
 	// Memory is in MiB.
 	Memory int64 `json:"memory,omitempty"`
+	// Share is how much memory of its one GPU it has, in MiB. Default: GPUs are whole.
+	Share int64 `json:"share,omitempty"`
 	// Because says why there.
 	Because string `json:"because,omitempty"`
 }
