@@ -1,3 +1,5 @@
+//go:build linux
+
 package cli_test
 
 import (
@@ -154,6 +156,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	a.nexus(130, `long was cancelled`, "wait", "long")
 
 	codeIsUploaded(a, plane)
+	commandsRunInPods(a, plane)
 
 	// Queues are for who may change them.
 	a.nexus(0, `^default +`, "queues")
@@ -166,7 +169,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	root.nexus(0, `queue research is deleted`, "--context", "kube", "queues", "delete", "research")
 
 	// What makes no sense here says so in a line with a hint.
-	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}, {"exec", "big", "--", "ls"}} {
+	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}} {
 		a.nexus(5, `^error: .*\nhint: `, args...)
 	}
 	a.with("run: x\n", 5, `only the controller`, "submit", "--dry-run", "-")
