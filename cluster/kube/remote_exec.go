@@ -109,7 +109,7 @@ func (c *Client) refusedUpgrade(ctx context.Context, pod *corev1.Pod, upgrade er
 		return problem
 	}
 	return &nexus.Error{Code: nexus.CodeUnavailable, Message: c.where + " does not open a way to pod " + pod.Name + ": " + upgrade.Error(),
-		Hint: "nexus exec needs WebSockets all the way to the pod: Kubernetes 1.31, and proxies that let them pass"}
+		Hint: "nexus exec needs WebSockets all the way to the pod: Kubernetes 1.30, and proxies that let them pass"}
 }
 
 // podOf is the pod of a rank in a job's living attempt.
