@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -48,6 +47,12 @@ func (p *program) execCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if reach, cluster, err := p.cluster(); err != nil || cluster {
+				if err != nil {
+					return err
+				}
+				return p.besideInPod(cmd.Context(), reach, args[0], rank, args[1:])
+			}
 			client, err := p.connect(cmd.Context())
 			if err != nil {
 				return err
@@ -55,10 +60,6 @@ func (p *program) execCommand() *cobra.Command {
 			view, err := client.Job(cmd.Context(), args[0])
 			if err != nil {
 				return err
-			}
-			if _, cluster, _ := p.cluster(); cluster {
-				return &nexus.Error{Code: nexus.CodeConflict, Message: "exec starts a process on this machine, and the workers of " + title(view.Job) + " are in pods",
-					Hint: fmt.Sprintf("kubectl exec -it job/%s-%d -c main -- %s", view.ID, view.Attempt, strings.Join(args[1:], " "))}
 			}
 			worker, err := workerOf(view, rank)
 			if err != nil {
@@ -114,6 +115,11 @@ func (p *program) beside(view api.JobView, worker nexus.WorkerStatus, argv []str
 	if agent, err := attempt.Dir(filepath.Dir(view.LogDir)).Agent(); err == nil {
 		b.Cgroup = agent.Cgroup
 	}
+	return p.runBeside(b, worker.Rank, view.ID)
+}
+
+// runBeside runs the command to its end and exits as it does.
+func (p *program) runBeside(b launch.Beside, rank int, job string) error {
 	signals, stop := passedOn()
 	defer stop()
 	b.Signals = signals
@@ -121,13 +127,13 @@ func (p *program) beside(view api.JobView, worker nexus.WorkerStatus, argv []str
 	var refusal *nexus.Error
 	switch {
 	case errors.Is(err, launch.ErrElsewhere) && p.remote() != "":
-		return &nexus.Error{Code: nexus.CodeDenied, Message: fmt.Sprintf("rank %d of %s does not run on this machine, and no command is run over the network", worker.Rank, view.ID),
+		return &nexus.Error{Code: nexus.CodeDenied, Message: fmt.Sprintf("rank %d of %s does not run on this machine, and no command is run over the network", rank, job),
 			Hint: "log in to the machine of the daemon at " + p.remote() + " and run nexus exec there"}
 	case errors.Is(err, launch.ErrElsewhere):
-		return &nexus.Error{Code: nexus.CodeConflict, Message: fmt.Sprintf("the process of rank %d of %s is gone, or has overwritten its environment", worker.Rank, view.ID),
+		return &nexus.Error{Code: nexus.CodeConflict, Message: fmt.Sprintf("the process of rank %d of %s is gone, or has overwritten its environment", rank, job),
 			Hint: "nexus ps tells whether the job still runs"}
 	case errors.Is(err, launch.ErrWorkerGone):
-		return &exit{code: 128 + int(syscall.SIGKILL), err: &nexus.Error{Message: fmt.Sprintf("rank %d of %s has ended, and the command with it", worker.Rank, view.ID)}}
+		return &exit{code: 128 + int(syscall.SIGKILL), err: &nexus.Error{Message: fmt.Sprintf("rank %d of %s has ended, and the command with it", rank, job)}}
 	case errors.As(err, &refusal) && refusal.Code == nexus.CodeInvalid:
 		return &exit{code: exitNotStarted, err: err}
 	case err != nil:

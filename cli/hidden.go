@@ -29,6 +29,7 @@ const (
 	verbLaunch  = "launch"
 	verbCopy    = "copy-to"
 	verbUnpack  = "unpack"
+	verbBeside  = "beside"
 )
 
 // direct finds the verbs that are run without the tree of commands: each is a process that somebody waits for, and
@@ -47,6 +48,8 @@ func (p *program) direct(args []string) (verb func([]string) error, ok bool) {
 		return p.copyTo, true
 	case verbUnpack:
 		return p.unpack, true
+	case verbBeside:
+		return p.besideHere, true
 	}
 	return nil, false
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package cli_test
 
 import (
@@ -154,6 +156,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	a.nexus(130, `long was cancelled`, "wait", "long")
 
 	codeIsUploaded(a, plane)
+	commandsRunInPods(a, plane)
 
 	// Queues are for who may change them.
 	a.nexus(0, `^default +`, "queues")
@@ -166,11 +169,21 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	root.nexus(0, `queue research is deleted`, "--context", "kube", "queues", "delete", "research")
 
 	// What makes no sense here says so in a line with a hint.
-	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}, {"exec", "big", "--", "ls"}} {
+	for _, args := range [][]string{{"requeue", "big"}, {"checkpoints", "big"}, {"history"}, {"open"}} {
 		a.nexus(5, `^error: .*\nhint: `, args...)
 	}
 	a.with("run: x\n", 5, `only the controller`, "submit", "--dry-run", "-")
 	a.with("run: x\nenv: {T: {from: file:/etc/hosts}}\n", 2, `pods cannot read file:/etc/hosts`, "submit", "-")
+	a.with("run: x\narray: 0-3\n", 5, `arrays do not run on a cluster\nhint: submit a job for each index`, "submit", "-")
+	a.with("run: x\nafter: [{job: nobody}]\n", 4, `there is no job "nobody" in namespace team to wait for`, "submit", "-")
+	a.with("run: x\nafter: [{job: long}]\n", 5, `has to succeed first, and it is over: Cancelled`, "submit", "-")
+	then := a.submit("name: then\nrun: x\nafter: [{job: train_1}, {job: long, on: any}]\n")
+	a.until(`^then .* Running `, "ps")
+	next := a.submit("name: next\nrun: x\nafter: [{job: then}]\n")
+	a.until(`^job team/`+then+` has to succeed first$|waits for .*`+then, "why", "next")
+	a.nexus(0, `is stopping`, "cancel", "then")
+	a.nexus(130, `next`, "wait", next)
+	a.until(`job `+then+` had to succeed first, and ended as Cancelled`, "why", next)
 	a.with("name: saves\nnodes: 2\nrun: x\ncheckpoint: {path: /ckpt}\n", 0, `notice: checkpoint.path /ckpt is on no volume that is shared`, "submit", "-")
 	a.until(`^checkpoint.path /ckpt is on no volume`, "why", "saves")
 	a.with("name: safe\nnodes: 2\nrun: x\ncheckpoint: {path: /ckpt/run}\nvolumes: [{pvc: data, path: /ckpt}]\n", 0, `\Asubmitted safe`, "submit", "-")

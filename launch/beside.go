@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -35,6 +36,25 @@ var ErrWorkerGone = errors.New("the worker has ended")
 
 // ErrElsewhere says that the worker's process is not on this machine, or not to be seen from here.
 var ErrElsewhere = errors.New("there is no such worker on this machine")
+
+// FindWorker finds the worker of a rank of an attempt among the processes of this machine, or of this pod: the one that was there
+// first of those whose environment says that they are. [ErrElsewhere] says that there is none.
+func FindWorker(attempt string, rank int) (pid int, err error) {
+	var first proc.Identity
+	for _, pid := range proc.Members(attempt, "") {
+		env, err := proc.Environ(pid)
+		if err != nil || valueOf(env, "RANK") != strconv.Itoa(rank) {
+			continue
+		}
+		if id, err := proc.Identify(pid); err == nil && (first.PID == 0 || id.Start < first.Start || id.Start == first.Start && pid < first.PID) {
+			first = id
+		}
+	}
+	if first.PID == 0 {
+		return 0, ErrElsewhere
+	}
+	return first.PID, nil
+}
 
 // notForOthers are files that only the worker itself may write: a second writer would falsify its progress and its last words.
 var notForOthers = []string{"NEXUS_PROGRESS_FILE", "NEXUS_ACK_FILE", "NEXUS_STACK_FILE", "TORCHELASTIC_ERROR_FILE"}

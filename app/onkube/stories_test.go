@@ -34,6 +34,7 @@ func TestKubeStories(t *testing.T) {
 		{"foreign", foreignJobsWaitInLine, 0},
 		{"scale-up", autoscalerSeesAGang, 0},
 		{"slices", slicesAreCountedByProfile, 0},
+		{"after", jobsWaitForOthers, 0},
 		{"cards", sharesOfCards, 0},
 		{"shares", sharesOfAGPU, 0}, // the last: its driver serves the whole cluster
 	} {

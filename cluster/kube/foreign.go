@@ -192,7 +192,8 @@ func (v *view) replace(o *v1alpha1.NexusJob) {
 		return
 	}
 	r.object = o
-	r.job, r.wrong = jobOf(o, v.sharing)
+	r.job, r.unable = jobOf(o, v.sharing)
+	v.resolve(r)
 	v.dirtyJobs[string(o.UID)] = true
 	v.ring()
 }

@@ -13,6 +13,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
@@ -24,6 +25,7 @@ import (
 // the objects. A job's id is the name of its NexusJob in the namespace; its errors are [nexus.Error].
 type Client struct {
 	clients   *clients
+	config    *rest.Config
 	namespace string
 	where     string // for people
 }
@@ -81,7 +83,7 @@ func NewClient(r Reach) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{clients: clients, namespace: namespace, where: "the API server at " + config.Host}, nil
+	return &Client{clients: clients, config: config, namespace: namespace, where: "the API server at " + config.Host}, nil
 }
 
 // Where says what is spoken to.

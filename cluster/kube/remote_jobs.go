@@ -33,6 +33,11 @@ const (
 // submitted again. What was captured of the submitter's machine stays there: a pod has its image.
 func (c *Client) Submit(ctx context.Context, s api.Submission) (nexus.Job, error) {
 	ctx = silent(ctx)
+	after, err := c.awaited(ctx, s.Spec.After)
+	if err != nil {
+		return nexus.Job{}, err
+	}
+	s.Spec.After = after
 	o, err := c.objectOf(s)
 	if err != nil {
 		return nexus.Job{}, err
@@ -73,6 +78,9 @@ func (c *Client) objectOf(s api.Submission) (*v1alpha1.NexusJob, error) {
 			wrong = append(wrong, &nexus.Error{Code: nexus.CodeInvalid, Field: "env." + name, Message: fmt.Sprintf("env.%s: pods cannot read %s", name, v.From),
 				Hint: "keep it in a Secret: from: secret:NAME/KEY"})
 		}
+	}
+	if !spec.Array.IsZero() {
+		wrong = append(wrong, noArrays())
 	}
 	if len(wrong) > 0 {
 		slices.SortFunc(wrong, func(a, b *nexus.Error) int { return cmp.Compare(a.Field, b.Field) })

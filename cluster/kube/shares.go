@@ -175,7 +175,8 @@ func (v *view) judgeShares() {
 	v.sharing = now
 	for id, r := range v.jobs {
 		if r.job.Spec.Resources.Share() && r.job.Phase == nexus.Pending && !isForeign(r.object) {
-			r.job, r.wrong = jobOf(r.object, v.sharing)
+			r.job, r.unable = jobOf(r.object, v.sharing)
+			v.resolve(r)
 			v.dirtyJobs[id] = true
 			v.rejudged = append(v.rejudged, id)
 		}

@@ -61,6 +61,8 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	case phase.Over():
 	case phase == nexus.Pending && cancelled:
 		err = p.cancelWaiting(ctx, id)
+	case phase == nexus.Pending && broken(&s.job) != nil:
+		err = p.cancelBroken(ctx, id)
 	case phase == nexus.Pending:
 		if again, err = p.scaleUp(ctx, s); err == nil {
 			err = p.tellReason(ctx, s)

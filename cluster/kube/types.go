@@ -130,9 +130,7 @@ func unable(s *nexus.Spec, sharing bool) error {
 	case s.Resources.GPUs.Auto:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpus", Message: "gpus: auto takes what this machine has free, which a cluster is not", Hint: "say how many"}
 	case !s.Array.IsZero():
-		return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on this cluster", Hint: "submit a job for each index"}
-	case len(s.After) > 0:
-		return &nexus.Error{Code: nexus.CodeUnfit, Field: "after", Message: "waiting for other jobs does not work on this cluster", Hint: "submit it when they are over"}
+		return noArrays()
 	}
 	for name, v := range s.Env {
 		if v.From != "" && !isSecret(v.From) {
@@ -140,6 +138,10 @@ func unable(s *nexus.Spec, sharing bool) error {
 		}
 	}
 	return nil
+}
+
+func noArrays() *nexus.Error {
+	return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on a cluster", Hint: "submit a job for each index"}
 }
 
 // gpusOf is how many GPUs a job asks for, on all nodes together.

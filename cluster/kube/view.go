@@ -24,6 +24,8 @@ type view struct {
 	hosted  map[string]map[string]*pod      // by node, of pods that are not over
 	seated  map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
 	members map[attempt]map[string]*pod
+	names   map[string]string            // uid of a job, by namespace/name
+	awaited map[string]map[string]bool   // uids of jobs that wait for it, by namespace/name
 	left    map[string]map[int][]*ending // of pods that are gone, by job and attempt
 	nodes   map[string]nexus.Node        // as if empty
 	queues  map[string]nexus.Queue
@@ -54,6 +56,7 @@ type record struct {
 	object *v1alpha1.NexusJob // read only
 	job    nexus.Job
 	wrong  error // why the planner does not hear of it
+	unable error // that, as far as its own spec tells
 	hold   nexus.Reason
 	held   bool // hold was told by the planner
 	// stale says that the numbers of hold are not those that were written, asked that they are to be written now.
@@ -66,6 +69,7 @@ type record struct {
 func newView() *view {
 	return &view{
 		jobs: map[string]*record{}, batch: map[string]map[int]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
+		names: map[string]string{}, awaited: map[string]map[string]bool{},
 		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[string]map[int][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
@@ -90,8 +94,19 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 		return
 	}
 	v.seat(id, r, false)
+	if r.object != nil {
+		v.enlist(id, r, false)
+	}
+	before := r.job.Phase
+	first := r.object == nil
 	r.object = o
-	r.job, r.wrong = jobOf(o, v.sharing)
+	r.job, r.unable = jobOf(o, v.sharing)
+	v.enlist(id, r, true)
+	v.resolve(r)
+	if !isForeign(o) && (first || before != r.job.Phase) {
+		v.names[key(o.Namespace, o.Name)] = id
+		v.stir(o.Namespace, o.Name)
+	}
 	if r.job.Phase != nexus.Pending {
 		r.hold, r.held = nexus.Reason{}, false
 	}
@@ -116,6 +131,11 @@ func (v *view) dropJob(o metav1.Object) {
 	delete(v.left, id)
 	v.dirtyJobs[id] = true
 	v.seat(id, r, false)
+	v.enlist(id, r, false)
+	if k := key(r.object.Namespace, r.object.Name); v.names[k] == id { // else there is another of that name by now
+		delete(v.names, k)
+		v.stir(r.object.Namespace, r.object.Name)
+	}
 	v.ring()
 }
 

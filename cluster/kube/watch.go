@@ -131,9 +131,20 @@ func (p *Place) jobTold(o any) {
 	j := o.(*v1alpha1.NexusJob)
 	p.view.setJob(j)
 	p.queue.Add(string(j.UID))
+	p.tellWaiters(j)
 }
 
-func (p *Place) jobGone(o metav1.Object) { p.view.dropJob(o) }
+func (p *Place) jobGone(o metav1.Object) {
+	p.view.dropJob(o)
+	p.tellWaiters(o)
+}
+
+// tellWaiters has those looked at who wait for a job.
+func (p *Place) tellWaiters(o metav1.Object) {
+	for _, waiter := range p.view.waiters(o) {
+		p.queue.Add(waiter)
+	}
+}
 
 func (p *Place) batchTold(o any) {
 	j := o.(*batchv1.Job)

@@ -63,7 +63,7 @@ func TestRealPods(t *testing.T) {
 	})
 
 	c.trainsAlone(t)
-	c.failsAndIsTakenAway(t)
+	c.failsAndIsTakenAway(t, world)
 	c.yieldsAndGoesOn(t, world)
 }
 
@@ -95,7 +95,7 @@ spec:
 
 // failsAndIsTakenAway is a job whose first attempt fails and whose second runs out of memory, which is charged, and whose
 // third loses its pod, which is not.
-func (c cluster) failsAndIsTakenAway(t *testing.T) {
+func (c cluster) failsAndIsTakenAway(t *testing.T, world *nodetest.World) {
 	c.document(`
 apiVersion: ainexus.io/v1alpha1
 kind: NexusJob
@@ -129,10 +129,7 @@ spec:
 		t.Errorf("its second attempt ended as %+v, of %+v", r, o.Status)
 	}
 	pod := "--selector=ainexus.io/job=fragile,ainexus.io/attempt=3"
-	name := c.plane.Kubectl("get", "pods", "--namespace=team", pod, "-o", "name")
-	if out := c.plane.Kubectl("exec", "--namespace=team", strings.TrimSpace(name), "--", "/opt/nexus/nexus", "version"); !strings.Contains(out, "nexus") {
-		t.Errorf("the program in the pod says %q", out)
-	}
+	c.commandBeside(t, world)
 	c.plane.Kubectl("delete", "pod", "--namespace=team", pod, "--wait=false")
 	o = c.phase("fragile", nexus.Succeeded)
 	if o.Status.Attempt != 4 || o.Status.RestartsUsed != 2 {
@@ -142,6 +139,29 @@ spec:
 	if want := "user 1000:1000 in /tmp, $(HOME) is 5 $, shm 64 MiB\n"; !strings.Contains(log, want) {
 		t.Errorf("no %q in its log:\n%s", want, log)
 	}
+}
+
+// commandBeside runs commands beside the worker of a job, as somebody who has the rights of user-role.yaml: in its environment,
+// which only the launcher makes, with what is typed, and with the exit code that they have.
+func (c cluster) commandBeside(t *testing.T, world *nodetest.World) {
+	t.Helper()
+	c.plane.Kubectl("apply", "-f", "../../../deploy/manifests/user-role.yaml")
+	c.plane.Kubectl("create", "rolebinding", "ann", "--namespace=team", "--clusterrole=nexus-user", "--user=ann")
+	config, home := c.plane.User("ann"), t.TempDir()
+	c.plane.Kubectl("config", "set-context", "x", "--namespace=team", "--kubeconfig="+config)
+	nexus := func(in string, code int, want string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(world.Path("nexus"), append([]string{"--context", "kube", "exec", "fragile", "--"}, args...)...)
+		cmd.Env, cmd.Stdin = []string{"HOME=" + home, "KUBECONFIG=" + config}, strings.NewReader(in)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != code || !strings.Contains(string(out), want) {
+			t.Errorf("nexus exec -- %q: %v, wanted exit code %d and %q:\n%s", args, err, code, want, out)
+		}
+	}
+	nexus("", 0, "rank 0 of 1, $(HOME) is 5 $, user 1000\n", "sh", "-c", `echo "rank $RANK of $WORLD_SIZE, $PRICE, user $(busybox id -u)"`)
+	nexus("typed\n", 7, "read typed\n", "sh", "-c", `read x; echo "read $x" >&2; exit 7`)
+	nexus("", 127, "nosuchprogram", "nosuchprogram")
+	nexus("", 0, "nexus ", "/opt/nexus/nexus", "version")
 }
 
 // yieldsAndGoesOn is a job of both nodes that is asked for them in the middle of its work. It would train for ever: how

@@ -14,13 +14,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// kubelet plays the port at which the API server asks every node for the output of its pods. What pods have said is what
+// kubelet plays the port at which the API server asks every node for the output of its pods and for commands in them. What pods have said is what
 // the test had them say.
 type kubelet struct {
 	port int
 
 	mu   sync.Mutex
 	said map[string]*saying // by namespace/pod
+	run  func(Exec) int     // what is done with commands
 }
 
 // saying is the output of one pod.
@@ -75,8 +76,12 @@ func (k *kubelet) add(pod string, over bool, lines ...string) {
 	s.grew = make(chan struct{})
 }
 
-// ServeHTTP answers /containerLogs/NAMESPACE/POD/CONTAINER.
+// ServeHTTP answers /containerLogs/NAMESPACE/POD/CONTAINER and /exec/NAMESPACE/POD/CONTAINER.
 func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if parts, ok := execPath(r.URL.Path); ok {
+		k.exec(w, r, parts)
+		return
+	}
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/containerLogs/"), "/")
 	if len(parts) != 3 {
 		http.NotFound(w, r)
