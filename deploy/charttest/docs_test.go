@@ -161,10 +161,18 @@ func TestThePageIsFollowed(t *testing.T) {
 		{in: "nexus logs gpt2", says: "[0] step 1", before: func() { s.agents.Say("gpt2", 0, "[0] step 1") }},
 		{in: "describe nexusjob gpt2", says: "Admitted"},
 		{in: "kubectl drain", says: "node/gpu-1 drained"},
+		{in: "apply -f backup-", says: "nexusjob.ainexus.io/gpt2 created", before: func() {
+			s.plane.Kubectl("delete", "nexusjobs,nexusqueues", "--all")
+		}},
 		{in: "condition=complete", says: "job.batch/backup condition met", before: func() { s.copies(t) }},
 		{in: "helm history", says: "superseded"},
-		{in: "helm rollback", says: "Running"},
-		{in: "helm uninstall", says: `release "nexus" uninstalled`, after: func() { stop() }},
+		{in: "helm rollback", says: "Running 1"},
+		{in: "helm uninstall", says: `release "nexus" uninstalled`, after: func() {
+			stop()
+			if left := s.plane.Kubectl("get", "jobs,pods", "--all-namespaces", "--selector=ainexus.io/job-uid", "-o", "name"); left != "" {
+				t.Errorf("there is still %s", left)
+			}
+		}},
 	}
 	commands, not, met := 0, 0, 0
 	for _, p := range list {
