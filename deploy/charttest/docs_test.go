@@ -166,7 +166,7 @@ func TestThePageIsFollowed(t *testing.T) {
 		}},
 		{in: "condition=complete", says: "job.batch/backup condition met", before: func() { s.copies(t) }},
 		{in: "helm history", says: "superseded"},
-		{in: "helm rollback", says: "Running 1"},
+		{in: "helm rollback", says: "Running "},
 		{in: "helm uninstall", says: `release "nexus" uninstalled`, after: func() {
 			stop()
 			if left := s.plane.Kubectl("get", "jobs,pods", "--all-namespaces", "--selector=ainexus.io/job-uid", "-o", "name"); left != "" {
