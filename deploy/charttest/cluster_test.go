@@ -94,6 +94,7 @@ func TestTheChartOnACluster(t *testing.T) {
 	}{
 		{"install", install}, {"its pods are made", podsAreMade}, {"the controller runs a job by its rights", controls}, {"a node's agent tells of its GPUs", announces},
 		{"upgrade and rollback leave jobs alone", upgrades}, {"it uses the rights that it has", usesItsRights}, {"monitoring", monitors}, {"uninstall", uninstalls},
+		{"upgrade from the chart before", upgradesFromBefore},
 	} {
 		if !t.Run(act.name, func(t *testing.T) { act.play(t, s) }) {
 			return
@@ -392,7 +393,7 @@ func upgrades(t *testing.T, s *stage) {
 		t.Errorf("after the upgrade it runs %s", got)
 	}
 	s.plane.Kubectl("get", "nexusqueue", "more")
-	s.settles(t, "an upgrade", before)
+	s.settles(t, s.as(t, "nexus-ai-nexus-controller"), "an upgrade", before)
 	back := action.NewRollback(s.helm)
 	back.WaitStrategy, back.Timeout = kube.HookOnlyStrategy, patience
 	if err := back.Run("nexus"); err != nil {
@@ -401,14 +402,14 @@ func upgrades(t *testing.T, s *stage) {
 	if got := image(); got != "ai-nexus/nexus:0.1.0" {
 		t.Errorf("after the rollback it runs %s", got)
 	}
-	s.settles(t, "a rollback", before)
+	s.settles(t, s.as(t, "nexus-ai-nexus-controller"), "a rollback", before)
 }
 
-// settles starts a controller, as the Deployment does after each of these, has it decide something, and looks for what
+// settles starts a controller as the user of a kubeconfig, as the Deployment does after each of these, has it decide something, and looks for what
 // became of the others meanwhile.
-func (s *stage) settles(t *testing.T, after, before string) {
+func (s *stage) settles(t *testing.T, kubeconfig, after, before string) {
 	t.Helper()
-	c := s.startController(t, s.as(t, "nexus-ai-nexus-controller"))
+	c := s.startController(t, kubeconfig)
 	defer c.Stop()
 	s.job(t, "probe", "{resources: {gpus: 1}, run: python probe.py}")
 	s.phase(t, "probe", "Running")
