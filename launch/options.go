@@ -58,6 +58,7 @@ type Options struct {
 	Keeper  []string        // program and first arguments of the keeper
 	Clock   proc.Clock      // default: this machine's
 	Backoff elastic.Backoff // default: none, 100 ms, 200 ms .. 30 s
+	Look    time.Duration   // how often clocks and progress are looked at, at least; default 1 s
 	Logger  *slog.Logger    // default: silent
 }
 

@@ -11,17 +11,30 @@ import (
 // lookAtPace tells of ranks that begin to keep the others waiting, or no longer do. Nothing follows from it.
 func (a *agent) lookAtPace(r *round) {
 	r.watch.look(a.clock.Mono())
-	before := r.pace.Suspects()
-	if !r.pace.Look(r.watch.worked()) {
+	after, changed := a.pace(r)
+	if !changed {
 		return
 	}
-	after := r.pace.Suspects()
+	before := r.suspects
+	r.suspects = after
 	a.board.set(func(s *nexus.Status) { s.Suspects = after })
 	if a.bare {
 		for _, sentence := range nexus.SuspectsChanged(before, after) {
 			a.say(sentence)
 		}
 	}
+}
+
+// pace compares the ranks, of all nodes where there are several.
+func (a *agent) pace(r *round) (suspects []nexus.Suspect, changed bool) {
+	if r.together == nil {
+		changed = r.pace.Look(r.watch.worked())
+		return r.pace.Suspects(), changed
+	}
+	if r.looks++; r.looks%togetherEvery != 0 {
+		return nil, false
+	}
+	return r.together.look(r.watch.worked())
 }
 
 // worked is what the ranks here told about their own part of a step in this round.

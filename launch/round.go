@@ -53,9 +53,13 @@ type round struct {
 	program program
 	outputs outputs
 	watch   *watch
-	pace    elastic.Pace
-	oomAt   int // the cgroup's count when the round began
-	exits   chan int
+	// pace compares the ranks of the only node; together those of several, and is nil where there is one.
+	pace     elastic.Pace
+	together *together
+	looks    int             // at how they keep up
+	suspects []nexus.Suspect // that are told
+	oomAt    int             // the cgroup's count when the round began
+	exits    chan int
 
 	told     bool          // the meeting ends it
 	asked    time.Time     // when the workers were told to end; zero: they were not
@@ -78,6 +82,7 @@ func (a *agent) round(ctx context.Context, number int) ending {
 		return ending{cause: nexus.CauseSetup, rank: -1, exit: 127, message: words(err), lost: 0}
 	}
 	a.supervise(ctx, r)
+	r.together.stop()
 	a.endAll()
 	r.outputs.close()
 	e := a.judge(r)
@@ -139,6 +144,9 @@ func (a *agent) openRound(r *round) (err error) {
 			r.exits <- i
 		}()
 	}
+	if a.place.groups > 1 {
+		r.together = compareNodes(a.place, r.number)
+	}
 	a.show(r, nexus.AgentRunning)
 	return nil
 }
@@ -194,7 +202,7 @@ func (a *agent) emptyStore() error {
 // show writes the workers into the status.
 func (a *agent) show(r *round, state nexus.AgentState) {
 	a.board.set(func(s *nexus.Status) {
-		s.State, s.Round, s.Suspects, s.Master = state, r.number, r.pace.Suspects(), net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
+		s.State, s.Round, s.Suspects, s.Master = state, r.number, r.suspects, net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
 		s.Workers = make([]nexus.WorkerStatus, len(r.workers))
 		for rank, p := range r.workers {
 			w := nexus.WorkerStatus{Rank: a.place.first + rank, LocalRank: rank, PID: p.PID}

@@ -74,7 +74,7 @@ func (o Options) agent() (*agent, error) {
 	}
 	a := &agent{
 		bare: true, signalled: nexus.CauseCancel, role: o.Role, logDir: o.LogDir, redirects: o.Redirects, tee: o.Tee, logSize: o.LogSize, logFiles: o.LogFiles, shown: o.Show, linePrefix: o.Prefix, binding: o.Binding, storeLimits: o.Store, keeper: o.Keeper,
-		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, log: o.Logger,
+		clock: o.Clock.OrSystem(), backoff: o.Backoff, grace: o.Grace, look: o.Look, log: o.Logger,
 	}
 	a.master.addr, a.master.port = o.MasterAddr, o.MasterPort
 	if a.meet = o.Meet; a.meet.Endpoint != "" {

@@ -22,10 +22,11 @@ type hunter struct {
 	// nobody had waited for then, with their start times.
 	missed bool
 	gone   map[int]uint64
+	chases bool // whether whom it missed may be one of the attempt
 }
 
 func newHunter(name string) *hunter {
-	return &hunter{mark: append([]byte(EnvAttempt+"="+name), 0), self: os.Getpid(), group: syscall.Getpgrp(), dying: map[int]uint64{}}
+	return &hunter{mark: append([]byte(EnvAttempt+"="+name), 0), self: os.Getpid(), group: syscall.Getpgrp(), dying: map[int]uint64{}, chases: true}
 }
 
 // kill kills whom it finds and returns how many of all that it ever killed are not dead yet.
@@ -38,7 +39,7 @@ func (h *hunter) kill() int {
 			}
 		}
 		// Who forks all the time is chased without a pause.
-		if len(found) == 0 && !(h.missed && h.chase()) || round == 50 {
+		if len(found) == 0 && !(h.chases && h.missed && h.chase()) || round == 50 {
 			return h.left()
 		}
 	}

@@ -16,6 +16,7 @@ type hunter struct {
 	mark   []byte
 	self   int
 	missed bool // never: the kernel tells all at once
+	chases bool // has nothing to say here
 }
 
 func newHunter(name string) *hunter {

@@ -44,7 +44,10 @@ func killAll(name string, group *Cgroup, timeout time.Duration, last bool) error
 	hunt := newHunter(name)
 	pause := time.Millisecond
 	for empty := 0; ; {
-		left := group.kill(last) + hunt.kill()
+		left := group.kill(last)
+		// Of a chain of forks one is always alive, so that a cgroup without members holds none to chase.
+		hunt.chases = group == nil || left > 0
+		left += hunt.kill()
 		switch {
 		case left > 0:
 			empty = 0

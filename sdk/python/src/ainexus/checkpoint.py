@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple
 
 from .digest import HashingWriter
-from .files import locked, remove, replace_json, sync_directory
+from .files import locked, remove, remove_large, replace_json, sync_directory
 
 SUFFIX = ".nexus.json"
 EPOCH = "EPOCH"
@@ -130,8 +130,8 @@ class Directory:
         """Writes the data under a temporary name, synced."""
         fd, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=self.path)
         try:
-            with os.fdopen(fd, "wb", buffering=0) as raw:
-                with contextlib.closing(HashingWriter(raw)) as out:
+            with os.fdopen(fd, "r+b", buffering=0):
+                with contextlib.closing(HashingWriter(fd)) as out:
                     write(out.binary())
                     size, digest = out.finish()
                 os.fchmod(fd, 0o644)
@@ -170,8 +170,11 @@ class Directory:
         replace_json(aside + SUFFIX, _manifest(Found(
             aside, old.step, old.world_size, old.attempt, old.round, old.claim, ((name + PREVIOUS,) + old.files[0][1:],))))
 
-    def latest(self, usable: Callable[[str], bool] = lambda name: True) -> Tuple[Optional[Found], List[Skipped]]:
-        """The newest valid checkpoint among those with a usable name, and the newer ones that are not valid."""
+    def latest(
+        self, usable: Callable[[str], bool] = lambda name: True, check: Optional[Callable[[Found], Optional[str]]] = None,
+    ) -> Tuple[Optional[Found], List[Skipped]]:
+        """The newest valid checkpoint among those with a usable name, and the newer ones that are not valid. Check says what is
+        wrong with one, or None: verify does."""
         skipped: List[Skipped] = []
         found: List[Found] = []
         for name in self._names():
@@ -182,7 +185,7 @@ class Directory:
                 else:
                     found.append(one)
         for one in sorted(found, key=lambda f: (f.claim, f.step, f.path), reverse=True):
-            wrong = verify(one)
+            wrong = (check or verify)(one)
             if wrong is None:
                 return one, skipped
             skipped.append(Skipped(one.path, wrong))
@@ -238,7 +241,7 @@ class Directory:
             if self.keep < 0 or i < self.keep or name == newest:
                 wanted.update(file[0] for file in one.files)
             elif remove(one.path + SUFFIX):
-                remove(one.path)
+                remove_large(one.path)
         with contextlib.suppress(OSError):
             for entry in os.scandir(self.path):
                 temporary = entry.name.startswith("." + PREFIX) and entry.name.endswith(".tmp")

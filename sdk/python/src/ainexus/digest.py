@@ -3,64 +3,79 @@
 from __future__ import annotations
 
 import hashlib
-import queue
+import os
 import threading
-from typing import Any, BinaryIO, List, Optional, Tuple, cast
+from typing import Any, BinaryIO, Callable, List, Optional, Tuple, cast
 
-# How many pieces may wait for the disk. PyTorch hands a tensor over in one piece, so this bounds the memory to so many
-# of the largest tensor.
-_WAITING = 2
+_PIECE = 4 << 20  # bytes read back at once
+_BEHIND = 32 << 20  # bytes that are worth a way to the disk
 
 
 class HashingWriter:
-    """Passes on what is written to it, and adds it up, in two threads: neither waits for the other, and PyTorch is
-    making the next piece meanwhile. Only write is for others; finish has to be called."""
+    """Passes on what is written to it to a file that is open for reading too. Meanwhile one thread adds up what is there, from the system's
+    cache, and one has the disk take it: nothing is copied to be kept, as PyTorch's pieces are gone when write returns, and what is left to
+    do when the last one is written is little. Only write is for others; finish has to be called."""
 
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
         self._sum = hashlib.sha256()
         self._size = 0
+        self._over = False
         self._failed: Optional[BaseException] = None
-        self._queues: List["queue.Queue[Optional[bytes]]"] = [queue.Queue(_WAITING), queue.Queue(_WAITING)]
-        self._threads = [
-            threading.Thread(target=self._drain, args=(q, use), daemon=True, name="ainexus-checkpoint")
-            for q, use in zip(self._queues, (self._put, self._sum.update))
+        self._more = threading.Condition()
+        self._threads: List[threading.Thread] = [
+            threading.Thread(target=self._follow, args=(use, enough), daemon=True, name="ainexus-checkpoint")
+            for use, enough in ((self._add, 1), (self._sync, _BEHIND))
         ]
         for thread in self._threads:
             thread.start()
 
-    def _drain(self, pieces: "queue.Queue[Optional[bytes]]", use: Any) -> None:
-        while True:
-            piece = pieces.get()
-            if piece is None:
-                return
-            if self._failed is None:
-                try:
-                    use(piece)
-                except BaseException as err:  # told by the next write, or by finish
-                    self._failed = err
+    def _follow(self, use: Callable[[int, int], int], enough: int) -> None:
+        """Uses what is written, from where it came to, whenever that is enough, until all is used."""
+        done = 0
+        try:
+            while True:
+                with self._more:
+                    self._more.wait_for(lambda: self._over or self._size - done >= enough)
+                    size = self._size
+                    if self._failed is not None or (self._over and done == size):
+                        return
+                done = use(done, size)
+        except BaseException as err:  # told by the next write, or by finish
+            self._failed = err
 
-    def _put(self, piece: bytes) -> None:
-        view = memoryview(piece)
-        while view:
-            view = view[self._raw.write(view):]
+    def _add(self, begin: int, end: int) -> int:
+        if begin == 0:
+            self._piece = memoryview(bytearray(_PIECE))
+        count = os.preadv(self._fd, [self._piece[: end - begin]], begin)
+        if count == 0:
+            raise OSError(f"the file ends at byte {begin}, although {end} were written")
+        self._sum.update(self._piece[:count])
+        return begin + count
+
+    def _sync(self, begin: int, end: int) -> int:
+        os.fsync(self._fd)
+        return end
 
     def write(self, data: Any) -> int:
-        """Takes a piece. It fails as soon as an earlier one could not be written."""
-        if self._failed is not None:
-            raise self._failed
-        piece = bytes(data)  # without a copy where it is bytes already, as in torch 1.13
-        if piece:
-            self._size += len(piece)
-            for q in self._queues:
-                q.put(piece)
-        return len(piece)
+        """Writes a piece. It fails as soon as an earlier one could not be read back, or not be brought to the disk."""
+        view = memoryview(data).cast("B")
+        size = len(view)
+        while view:
+            if self._failed is not None:
+                raise self._failed
+            count = os.write(self._fd, view)
+            view = view[count:]
+            with self._more:
+                self._size += count
+                self._more.notify_all()
+        return size
 
     def flush(self) -> None:
         """Does nothing: finish does."""
 
     def finish(self) -> Tuple[int, str]:
-        """Waits until everything is written and returns size and SHA-256 in hexadecimal."""
+        """Waits until everything is on the disk and returns size and SHA-256 in hexadecimal."""
         self.close()
         if self._failed is not None:
             raise self._failed
@@ -68,9 +83,9 @@ class HashingWriter:
 
     def close(self) -> None:
         """Ends the threads."""
-        for q, thread in zip(self._queues, self._threads):
-            if thread.is_alive():
-                q.put(None)
+        with self._more:
+            self._over = True
+            self._more.notify_all()
         for thread in self._threads:
             thread.join()
 
