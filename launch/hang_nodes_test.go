@@ -2,7 +2,6 @@ package launch
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +23,7 @@ func TestTheRankThatHangsIsNamedAcrossNodes(t *testing.T) {
 	}
 	const script = `trap 'cat "$STACKS/$RANK" >>"$NEXUS_STACK_FILE"' USR1; echo "pid $$" >"$NEXUS_STACK_FILE"
 echo "{\"rank\": $RANK, \"step\": 3, \"time\": 1}" >"$NEXUS_PROGRESS_FILE"; while :; do sleep 0.05; done`
-	net := fmt.Sprintf("127.%d.%d", 1+rand.N(250), 1+rand.N(250))
+	network, port := meetingPlace(t)
 	type ended struct {
 		result nexus.Result
 		err    error
@@ -36,7 +35,7 @@ echo "{\"rank\": $RANK, \"step\": 3, \"time\": 1}" >"$NEXUS_PROGRESS_FILE"; whil
 			Command: nexus.Command{Argv: []string{"/bin/sh", "-c", script}}, Workers: 1, NoProgress: 3 * time.Second, Dir: dir,
 			Env: []string{"PATH=" + os.Getenv("PATH"), "STACKS=" + dir}, Node: fmt.Sprint("node", node), Keeper: keeperArgv(), Backoff: quick(),
 			Meet: Meet{
-				Endpoint: net + ".1:29400", Min: 2, Max: 2, Rank: node, LocalAddr: fmt.Sprint(net, ".", node+1), IsHost: node == 0,
+				Endpoint: fmt.Sprint(network, ".1:", port), Min: 2, Max: 2, Rank: node, LocalAddr: fmt.Sprint(network, ".", node+1), IsHost: node == 0,
 				Silence: 30 * time.Second, // the machine may be busy
 			},
 		}

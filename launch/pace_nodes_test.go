@@ -71,13 +71,7 @@ func TestLaunchersOfTwoNodesNameTheSlowRank(t *testing.T) {
 	const script = `own=0.05; [ "$RANK" = 1 ] && own=0.25
 i=0; while :; do i=$((i+1)); echo "{\"rank\": $RANK, \"step\": $i, \"time\": 1, \"own_seconds\": $own}" >"$NEXUS_PROGRESS_FILE.new"
 mv "$NEXUS_PROGRESS_FILE.new" "$NEXUS_PROGRESS_FILE"; sleep 0.02; done`
-	free, err := net.Listen("tcp", ":0") // the meeting listens at every address, so that tests that run beside it need other ports
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	loopback := fmt.Sprintf("127.%d.%d", 1+rand.N(250), 1+rand.N(250))
+	loopback, port := meetingPlace(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var said [2]buffer
@@ -128,4 +122,16 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// meetingPlace is a network of loopback for a test of its own, and a port: a meeting listens at every address, so that
+// tests beside it need other ports.
+func meetingPlace(t *testing.T) (network string, port int) {
+	t.Helper()
+	free, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	return fmt.Sprintf("127.%d.%d", 1+rand.N(250), 1+rand.N(250)), free.Addr().(*net.TCPAddr).Port
 }
