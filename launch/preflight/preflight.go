@@ -70,17 +70,29 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	c := &check{Options: o, cancel: cancel}
 	defer c.close()
 	if err := c.meet(ctx); err != nil {
-		return Report{}, err
+		return Report{}, c.because(ctx, err)
 	}
 	report, err := c.run(ctx)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return Report{}, err
+		return Report{}, c.because(ctx, err)
 	}
 	c.part()
 	return report, nil
+}
+
+// because is why the check ended with an error. Who lost the store hears from the meeting, a little later perhaps, that
+// its node is gone.
+func (c *check) because(ctx context.Context, err error) error {
+	if errors.Is(err, c10d.ErrLost) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(c.Meeting.Timing.Silence + 5*time.Second):
+		}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // check is one node's part in a check.
