@@ -15,10 +15,11 @@ import pytest
 from ainexus.digest import HashingWriter
 
 
-def test_pieces_of_all_sizes_are_added_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("haste", [True, False])
+def test_pieces_of_all_sizes_are_added_up(tmp_path: Path, haste: bool) -> None:
     pieces = [random.Random(seed).randbytes(size) for seed, size in enumerate((1, 0, 7, 4096, (4 << 20) + 1, 9 << 20, 3))]
     before = threading.active_count()
-    with open(tmp_path / "file", "w+b", buffering=0) as file, contextlib.closing(HashingWriter(file.fileno())) as out:
+    with open(tmp_path / "file", "w+b", buffering=0) as file, contextlib.closing(HashingWriter(file.fileno(), haste)) as out:
         for piece in pieces:
             reused = bytearray(piece)
             assert out.write(memoryview(reused)) == len(piece)

@@ -105,8 +105,9 @@ class Directory:
             replace_json(os.path.join(self.path, EPOCH), {**said, "claim": mine.number})
             self._mine = mine
 
-    def save(self, step: int, world_size: int, write: Callable[[BinaryIO], None], name: str = "") -> Found:
+    def save(self, step: int, world_size: int, write: Callable[[BinaryIO], None], name: str = "", haste: bool = True) -> Found:
         """Saves what write writes, durably, and returns where it is. Those named after steps are removed, all but `keep`.
+        Without haste it takes one core.
 
         The name is free_name's where it is left out. A checkpoint that has it already is kept as NAME.previous, so that a
         valid one is there at every moment.
@@ -114,7 +115,7 @@ class Directory:
         if self._mine is None:
             raise CheckpointError(f"{self.path} was not claimed")
         name = name or self.free_name(step)
-        part, file = self._write(name, write)
+        part, file = self._write(name, write, haste)
         try:
             with locked(self.path):
                 owner = self._owner()
@@ -126,12 +127,12 @@ class Directory:
             remove(part)
             raise
 
-    def _write(self, name: str, write: Callable[[BinaryIO], None]) -> Tuple[str, Tuple[str, int, str]]:
+    def _write(self, name: str, write: Callable[[BinaryIO], None], haste: bool) -> Tuple[str, Tuple[str, int, str]]:
         """Writes the data under a temporary name, synced."""
         fd, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=self.path)
         try:
             with os.fdopen(fd, "r+b", buffering=0):
-                with contextlib.closing(HashingWriter(fd)) as out:
+                with contextlib.closing(HashingWriter(fd, haste)) as out:
                     write(out.binary())
                     size, digest = out.finish()
                 os.fchmod(fd, 0o644)

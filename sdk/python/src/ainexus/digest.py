@@ -12,11 +12,11 @@ _BEHIND = 32 << 20  # bytes that are worth a way to the disk
 
 
 class HashingWriter:
-    """Passes on what is written to it to a file that is open for reading too. Meanwhile one thread adds up what is there, from the system's
-    cache, and one has the disk take it: nothing is copied to be kept, as PyTorch's pieces are gone when write returns, and what is left to
-    do when the last one is written is little. Only write is for others; finish has to be called."""
+    """Passes on what is written to it to a file that is open for reading too. In haste one thread meanwhile adds up what is there, from the
+    system's cache, and one has the disk take it: nothing is copied to be kept, as PyTorch's pieces are gone when write returns, and what is
+    left to do when the last one is written is little. Otherwise write adds up, on one core. Only write is for others; finish has to be called."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, haste: bool = True) -> None:
         self._fd = fd
         self._sum = hashlib.sha256()
         self._size = 0
@@ -25,7 +25,7 @@ class HashingWriter:
         self._more = threading.Condition()
         self._threads: List[threading.Thread] = [
             threading.Thread(target=self._follow, args=(use, enough), daemon=True, name="ainexus-checkpoint")
-            for use, enough in ((self._add, 1), (self._sync, _BEHIND))
+            for use, enough in (((self._add, 1), (self._sync, _BEHIND)) if haste else ())
         ]
         for thread in self._threads:
             thread.start()
@@ -65,6 +65,8 @@ class HashingWriter:
             if self._failed is not None:
                 raise self._failed
             count = os.write(self._fd, view)
+            if not self._threads:
+                self._sum.update(view[:count])
             view = view[count:]
             with self._more:
                 self._size += count
@@ -75,7 +77,7 @@ class HashingWriter:
         """Does nothing: finish does."""
 
     def finish(self) -> Tuple[int, str]:
-        """Waits until everything is on the disk and returns size and SHA-256 in hexadecimal."""
+        """Waits for the threads and returns size and SHA-256 in hexadecimal."""
         self.close()
         if self._failed is not None:
             raise self._failed

@@ -67,7 +67,7 @@ class Saver:
             if background:
                 self._background = _Background(directory, name, self._snapshot.take(state))
                 return os.path.join(directory.path, name)
-            found = _save(directory, name, state)
+            found = _save(directory, name, state, haste=True)
             if acknowledge and self._env.ack_file:
                 # Everything is on disk: only now may the job be ended.
                 replace_json(self._env.ack_file, {"attempt": self._env.attempt_name, "step": found.step, "path": found.path})
@@ -153,8 +153,8 @@ class Saver:
         return states.read(self._ranks.send_file(found.path, size))
 
 
-def _save(directory: Directory, name: str, state: State) -> Found:
-    return directory.save(state["step"], state["world_size"], lambda file: states.write(state, file), name)
+def _save(directory: Directory, name: str, state: State, haste: bool) -> Found:
+    return directory.save(state["step"], state["world_size"], lambda file: states.write(state, file), name, haste)
 
 
 def _failed(state: State, err: BaseException) -> CheckpointError:
@@ -172,7 +172,7 @@ class _Background:
 
     def _run(self, directory: Directory, name: str) -> None:
         try:
-            _save(directory, name, self._state)
+            _save(directory, name, self._state, haste=False)  # the other cores are for training
         except BaseException as err:  # told by finish
             self._error = err
 
