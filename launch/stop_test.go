@@ -190,7 +190,7 @@ func TestABareLaunchListensToSignals(t *testing.T) {
 	dir := t.TempDir()
 	go func() {
 		result, err := Run(t.Context(), Options{
-			Command: nexus.Command{Shell: `trap 'echo usr1 >>got' USR1; trap 'echo int; exit 0' TERM; echo up >up.$RANK; while :; do sleep 0.02; done`},
+			Command: nexus.Command{Argv: []string{"sh", "-c", `trap 'exit 0' TERM; echo up >up.$RANK; while :; do sleep 0.02; done`}},
 			Workers: 2, Dir: dir, Env: os.Environ(), Keeper: keeperArgv(), Signals: signals,
 		})
 		if err != nil {
