@@ -36,6 +36,8 @@ func (r *rack) processes() []process {
 		argv := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
 		last := argv[len(argv)-1]
 		switch {
+		case unborn(e.Name(), cmdline):
+			continue
 		case len(argv) == 2 && strings.HasPrefix(last, filepath.Join(r.state, "attempts")+"/"):
 			dir, n := filepath.Split(last)
 			list = append(list, process{pid: pid, agent: true, attempt: filepath.Base(dir) + "/" + n})
@@ -52,6 +54,19 @@ func (r *rack) processes() []process {
 		}
 	}
 	return list
+}
+
+// unborn reports whether a process has still the arguments of its parent: a worker, say, that is not yet its program and looks like
+// its agent.
+func unborn(pid string, cmdline []byte) bool {
+	stat, _ := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	_, after, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ") // state, parent, ...
+	fields := strings.Fields(after)
+	if len(fields) < 2 || len(cmdline) == 0 {
+		return false
+	}
+	parent, _ := os.ReadFile(filepath.Join("/proc", fields[1], "cmdline"))
+	return bytes.Equal(parent, cmdline)
 }
 
 // leads reports whether the process leads its session, as the first process of each worker does.
