@@ -110,44 +110,9 @@ func (c cluster) apply(name string, spec nexus.Spec) error {
 }
 
 // object is what the suite wants to know of a NexusJob.
-type object struct {
-	Metadata struct {
-		UID               string
-		CreationTimestamp time.Time
-	}
-	Status struct {
-		Phase                                    nexus.Phase
-		Reason, Message                          string
-		Attempt, RestartsUsed, Preemptions, GPUs int
-		Started, Finished                        time.Time
-		Seats                                    []struct{ Node string }
-		Stop, StopFor                            string
-		StopBy                                   time.Time
-		Reserved                                 *struct{ Seats []struct{ Node string } }
-		Checkpoint                               *struct {
-			Attempt int
-			Step    int64
-			Path    string
-		}
-		Conditions []struct{ Type, Status, Reason string }
-		Result     *struct {
-			Attempt int
-			OK      bool
-			Cause   nexus.Cause
-			Exit    int
-			Message string
-		}
-	}
-}
+type object = kubetest.Job
 
-func (c cluster) get(name string) (object, error) {
-	var o object
-	out, err := c.plane.TryKubectl("", "get", "nexusjob", name, "--namespace="+c.space, "-o", "json")
-	if err != nil {
-		return o, fmt.Errorf("%w: %s", err, out)
-	}
-	return o, json.Unmarshal([]byte(out), &o)
-}
+func (c cluster) get(name string) (object, error) { return c.plane.Job(c.space, name) }
 
 func (c cluster) Job(_ context.Context, name string) (nexus.Job, error) {
 	o, err := c.get(name)
@@ -197,18 +162,7 @@ func (c cluster) Reason(_ context.Context, name string) (nexus.Reason, error) {
 // until waits until a job is as it should be.
 func (c cluster) until(name, what string, ok func(object) bool) object {
 	c.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		o, err := c.get(name)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if ok(o) {
-			return o
-		}
-		if time.Now().After(end) {
-			c.t.Fatalf("%s is never %s: %+v\n%s", name, what, o.Status, c.plane.Kubectl("get", "nexusjobs,jobs,pods", "--namespace="+c.space, "-o", "wide"))
-		}
-	}
+	return c.plane.UntilJob(c.t, c.space, name, what, ok)
 }
 
 func (c cluster) phase(name string, phase nexus.Phase) object {
@@ -219,9 +173,7 @@ func (c cluster) phase(name string, phase nexus.Phase) object {
 // document applies a document as it is.
 func (c cluster) document(text string) {
 	c.t.Helper()
-	if out, err := c.plane.TryKubectl(text, "apply", "--namespace="+c.space, "-f", "-"); err != nil {
-		c.t.Fatalf("%v: %s", err, out)
-	}
+	c.plane.Apply(c.t, c.space, text)
 }
 
 // patience is how long a test waits for what must come. Loaded machines are slow.

@@ -118,7 +118,7 @@ spec:
     echo "user $(busybox id -u):$(busybox id -g) in $HOME, $PRICE, shm $(busybox df -m /dev/shm | busybox awk 'NR == 2 {print $2}') MiB"
     echo yes >/tmp/written
 `)
-	o := c.until("fragile", "at its second attempt", func(o object) bool { return o.Status.Attempt >= 2 })
+	o := c.until("fragile", "at its second attempt", func(o kubetest.Job) bool { return o.Status.Attempt >= 2 })
 	if r := o.Status.Result; r == nil || r.Attempt == 1 && (r.Cause != nexus.CauseExit || r.Exit != 3 || r.Message != "rank 0 exited with code 3") {
 		t.Errorf("its first attempt ended as %+v, of %+v", r, o.Status)
 	}
@@ -225,7 +225,7 @@ spec:
     ./mnist -data data -epochs 1 -limit 1280 -checkpoints /tmp/ckpt
 `, runtime.NumCPU()))
 	asked := time.Now()
-	o := c.until("long", "preempted", func(o object) bool { return o.Status.Preemptions == 1 })
+	o := c.until("long", "preempted", func(o kubetest.Job) bool { return o.Status.Preemptions == 1 })
 	t.Logf("it yielded %s after urgent was submitted: %s: %s", time.Since(asked).Round(100*time.Millisecond), o.Status.Reason, o.Status.Message)
 	if o.Status.Phase != nexus.Pending || o.Status.Checkpoint == nil || o.Status.RestartsUsed != 0 {
 		t.Errorf("it yielded without an acknowledged checkpoint, or was charged: %+v", o.Status)
@@ -285,7 +285,7 @@ func (c cluster) says(job string, attempt int, what string) {
 		if err == nil && strings.Contains(log, what) {
 			return
 		}
-		if o, _ := c.get(job); time.Now().After(end) || o.Status.Phase.Over() {
+		if o, _ := c.plane.Job(c.space, job); time.Now().After(end) || o.Status.Phase.Over() {
 			c.t.Fatalf("attempt %d of %s never says %q: %v\n%s\n%+v", attempt, job, what, err, log, o.Status)
 		}
 	}
