@@ -67,6 +67,22 @@ func until(t *testing.T, what string, done func() error) {
 	}
 }
 
+// untilReady waits until an address answers that all is well.
+func untilReady(t *testing.T, address string) {
+	t.Helper()
+	until(t, address, func() error {
+		answer, err := http.Get(address)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("it answers %s", answer.Status)
+		}
+		return nil
+	})
+}
+
 // The story of the chart on a cluster, from `helm install` to an uninstall.
 func TestTheChartOnACluster(t *testing.T) {
 	s := &stage{plane: kubetest.Start(t)}
@@ -273,17 +289,7 @@ func (s *stage) phase(t *testing.T, name, want string) {
 func controls(t *testing.T, s *stage) {
 	c := s.startController(t, s.as(t, "nexus-ai-nexus-controller"))
 	probes, _ := c.Addrs()
-	until(t, "readiness", func() error {
-		answer, err := http.Get("http://" + probes + "/ready")
-		if err != nil {
-			return err
-		}
-		defer answer.Body.Close()
-		if answer.StatusCode != http.StatusOK {
-			return fmt.Errorf("it answers %s", answer.Status)
-		}
-		return nil
-	})
+	untilReady(t, "http://"+probes+"/ready")
 	s.agents.Play("gpt2", kubetest.Script{Until: "trained"})
 	s.job(t, "gpt2", "{nodes: 2, workers: 8, queue: prod, resources: {gpus: 8, gpu_memory: 40GiB}, run: python train.py}")
 	s.phase(t, "gpt2", "Running")

@@ -223,17 +223,7 @@ func startPrometheus(t *testing.T, s *stage, program string, at map[string]strin
 			}
 		}
 	})
-	until(t, "Prometheus", func() error {
-		answer, err := http.Get("http://" + address + "/-/ready")
-		if err != nil {
-			return err
-		}
-		defer answer.Body.Close()
-		if answer.StatusCode != http.StatusOK {
-			return fmt.Errorf("it answers %s", answer.Status)
-		}
-		return nil
-	})
+	untilReady(t, "http://"+address+"/-/ready")
 	return address
 }
 
