@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,13 +46,16 @@ type doors struct {
 // openDoors listens on the ports that a gang uses. What cannot be had is told.
 func openDoors(o Options, host, store string) *doors {
 	d := &doors{now: o.Now, store: store, known: make(chan struct{}), conns: map[net.Conn]bool{}}
-	ports := o.Ports
-	if _, text, err := net.SplitHostPort(o.Meeting.Endpoint); err == nil && store == "" { // who has the store serves the endpoint
+	ports := slices.Clone(o.Ports)
+	if _, text, err := net.SplitHostPort(o.Meeting.Endpoint); err == nil {
 		if n, err := strconv.Atoi(text); err == nil {
-			ports = append([]int{n}, ports...)
+			ports = slices.DeleteFunc(ports, func(port int) bool { return port == n })
+			if store == "" { // who has the store serves the endpoint
+				ports = append([]int{n}, ports...)
+			}
 		}
 	}
-	for _, port := range append(ports[:len(ports):len(ports)], 0) {
+	for _, port := range append(ports, 0) {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			if errors.Is(err, syscall.EADDRINUSE) {
@@ -132,6 +136,7 @@ func (d *doors) answer(conn net.Conn) {
 		}
 	case askClock:
 		for range pings {
+			conn.SetDeadline(time.Now().Add(doorLimit)) // far nodes take long for all of them
 			if _, err := r.ReadByte(); err != nil {
 				return
 			}
