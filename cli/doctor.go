@@ -250,14 +250,13 @@ func examineLimits() finding {
 
 // examineShm looks at what DataLoader workers pass batches through.
 func examineShm() finding {
-	var disk unix.Statfs_t
 	if runtime.GOOS != "linux" {
 		return finding{"shm", "ok", "not used on this system", ""}
 	}
-	if err := unix.Statfs("/dev/shm", &disk); err != nil {
+	size, err := shmMiB()
+	if err != nil {
 		return finding{"shm", "warn", "/dev/shm: " + err.Error(), "data loaders with worker processes need it"}
 	}
-	size := uint64(disk.Blocks) * uint64(disk.Bsize) >> 20
 	if size < 1024 {
 		return finding{"shm", "warn", fmt.Sprintf("/dev/shm has only %d MiB: data loaders with worker processes may fail", size),
 			"start the container with --shm-size=8g"}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -33,7 +32,9 @@ type ncclSetting struct {
 // nccl shows what NCCL has to be told here, as the launcher would tell it. files is the root of the machine.
 func (p *program) nccl(ctx context.Context, files fs.FS, peers []string, export bool) error {
 	facts := fabric.Read(files, p.getenv)
-	facts.ShmMiB = shmMiB()
+	if size, err := shmMiB(); err == nil {
+		facts.ShmMiB = size
+	}
 	ways := make([]fabric.Way, len(peers))
 	for i, peer := range peers {
 		if host, _, err := net.SplitHostPort(peer); err == nil {
@@ -128,10 +129,10 @@ func linksBetween(ctx context.Context, program string) ([]gpu.Link, finding) {
 }
 
 // shmMiB is the size of /dev/shm.
-func shmMiB() int {
+func shmMiB() (int, error) {
 	var disk unix.Statfs_t
-	if _, err := os.Stat("/dev/shm"); err != nil || unix.Statfs("/dev/shm", &disk) != nil {
-		return fabric.Unknown
+	if err := unix.Statfs("/dev/shm", &disk); err != nil {
+		return 0, err
 	}
-	return int(uint64(disk.Blocks) * uint64(disk.Bsize) >> 20)
+	return int(uint64(disk.Blocks) * uint64(disk.Bsize) >> 20), nil
 }

@@ -153,7 +153,7 @@ func TestTowardOurselves(t *testing.T) {
 // This machine itself can be read, whatever it has.
 func TestReadHere(t *testing.T) {
 	f := Read(os.DirFS("/"), os.Getenv)
-	if i, ok := f.byName("lo"); !ok || i.MTU <= 0 {
+	if i, ok := f.Named("lo"); !ok || i.MTU <= 0 {
 		t.Errorf("there is no loopback: %+v", f.Interfaces)
 	}
 	if f.PortLow <= 0 || f.PortHigh <= f.PortLow {

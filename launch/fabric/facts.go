@@ -124,7 +124,8 @@ func Inner(name string) bool {
 	return name == "lo" || slices.ContainsFunc(inner[:], func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-func (f Facts) byName(device string) (Interface, bool) {
+// Named finds an interface; what is not known of one that is not there is [Unknown].
+func (f Facts) Named(device string) (Interface, bool) {
 	i := slices.IndexFunc(f.Interfaces, func(i Interface) bool { return i.Name == device })
 	if i < 0 {
 		return Interface{SpeedMbit: Unknown, MTU: Unknown}, false

@@ -31,7 +31,7 @@ func (f Facts) noteInterface() Note {
 	if f.Device == "" {
 		return Note{"interface", false, "none leads to other nodes: a gang has to fit on this one", ""}
 	}
-	i, _ := f.byName(f.Device)
+	i, _ := f.Named(f.Device)
 	text := fmt.Sprintf("%s, %s", f.Device, f.Why)
 	if i.SpeedMbit != Unknown {
 		text += fmt.Sprintf(", %d Mbit/s", i.SpeedMbit)

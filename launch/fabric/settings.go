@@ -44,7 +44,7 @@ func choose(f Facts) (list []Setting) {
 	if len(f.Ports) > 0 {
 		set("NCCL_IB_DISABLE", "1", "%s; NCCL takes sockets without trying", f.unusable())
 	}
-	if i, ok := f.byName(f.Device); ok && i.SpeedMbit >= manyQueues {
+	if i, ok := f.Named(f.Device); ok && i.SpeedMbit >= manyQueues {
 		set("NCCL_SOCKET_NTHREADS", "4", "%s has %d Gbit/s, more than one connection carries", i.Name, i.SpeedMbit/1000)
 		set("NCCL_NSOCKS_PERTHREAD", "4", "as NCCL_SOCKET_NTHREADS; 4 x 4 connections")
 	}

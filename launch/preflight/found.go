@@ -85,9 +85,9 @@ func (f Found) best() (bytes float64) {
 
 // slow says which pairs are far slower than the fastest; nil where none is.
 func (f Found) slow() func(a, b int) bool {
-	list := map[[2]int]bool{}
+	list, best := map[[2]int]bool{}, f.best()
 	for _, p := range f.Pairs {
-		if p.Trouble == "" && p.Bytes < slowLink*f.best() {
+		if p.Trouble == "" && p.Bytes < slowLink*best {
 			list[[2]int{p.A, p.B}] = true
 		}
 	}

@@ -42,7 +42,7 @@ func (c *check) run(ctx context.Context) (Report, error) {
 	}
 	for rank, misses := range reach {
 		if misses != nil {
-			found.Reach[rank] = append([]Miss{}, *misses...)
+			found.Reach[rank] = *misses
 		}
 	}
 	c.Meeting.Say("measuring pairs")
@@ -99,14 +99,11 @@ func together[T any](ctx context.Context, c *check, found *Found, step string, d
 // self is what this node says of itself.
 func (c *check) self() Node {
 	host := hostOf(c.agents[c.rank].Addr)
+	device := fabric.DeviceOf(host)
+	way, _ := c.Facts.Named(device)
 	n := Node{
-		Rank: c.rank, Node: c.agents[c.rank].Node, Addr: host, Device: fabric.DeviceOf(host), SpeedMbit: fabric.Unknown, GPUs: len(c.Facts.GPUs),
+		Rank: c.rank, Node: c.agents[c.rank].Node, Addr: host, Device: device, SpeedMbit: way.SpeedMbit, GPUs: len(c.Facts.GPUs),
 		Fabric: "sockets", Open: c.doors.ports, Taken: c.doors.taken,
-	}
-	for _, i := range c.Facts.Interfaces {
-		if i.Name == n.Device {
-			n.SpeedMbit = i.SpeedMbit
-		}
 	}
 	for _, s := range fabric.Settings(c.Facts.Over(n.Device, "")) {
 		if s.Name == "NCCL_IB_HCA" {
