@@ -49,7 +49,7 @@ func launchOrdered(t *testing.T, o nexus.Order, signals chan os.Signal, out io.W
 // An ordered launch is an attempt of its job: workers find their checkpoints by it, and what they launch is nobody's.
 func TestAnOrderMakesALaunchAnAttempt(t *testing.T) {
 	t.Parallel()
-	o := order(t, 2, `env >env.$RANK; [ "$RANK" = 0 ] || exit 3`)
+	o := order(t, 2, `env >env.$RANK; echo >told.$RANK; [ "$RANK" = 0 ] || { until [ -e told.0 ]; do sleep 0.01; done; exit 3; }`)
 	o.Attempt, o.Env["SET"], o.Seat.Node = 4, "by the pod", ""
 	o.Spec.Setup = nexus.Command{Shell: `echo "$NEXUS_ATTEMPT" >setup`}
 	o.Spec.Checkpoint = &nexus.CheckpointSpec{Path: "kept", Grace: nexus.Duration(time.Minute)}
