@@ -94,24 +94,20 @@ func (l *LogFile) Write(p []byte) (int, error) {
 		l.lost += int64(len(p))
 		return len(p), nil
 	}
-	if l.lost > 0 && !l.put(fmt.Appendf(nil, "\n[nexus] %d bytes are missing here: they could not be written\n", l.lost)) {
+	if l.lost > 0 && l.put(fmt.Appendf(nil, "\n[nexus] %d bytes are missing here: they could not be written\n", l.lost)) > 0 {
 		l.lost += int64(len(p))
 		return len(p), nil
 	}
-	l.lost = 0
-	l.put(p)
+	l.lost = l.put(p)
 	return len(p), nil
 }
 
-// put writes to the file and counts what it did not take.
-func (l *LogFile) put(p []byte) bool {
+// put writes to the file and tells how many bytes that did not take.
+func (l *LogFile) put(p []byte) (missed int64) {
 	n, err := l.file.Write(p)
 	l.length += int64(n)
 	l.note(err)
-	if err != nil {
-		l.lost += int64(len(p) - n)
-	}
-	return err == nil
+	return int64(len(p) - n)
 }
 
 // rotate moves every file one place on; the last one goes.

@@ -136,6 +136,9 @@ func TestAFullDiskDoesNotStopTheWriter(t *testing.T) {
 	if len(told) != 1 || !errors.Is(told[0], syscall.ENOSPC) {
 		t.Errorf("told %v", told)
 	}
+	if log.lost != int64(3*len("lost")) { // and none of what would have told of it
+		t.Errorf("%d bytes are missing", log.lost)
+	}
 }
 
 // Where a full log cannot be begun anew, and later can, the new file says how much is missing.
