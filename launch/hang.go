@@ -46,11 +46,8 @@ func (w *watch) look(now time.Duration) {
 // hung looks and reports whether the workers make no progress. Looking comes first: an agent that was stopped for a
 // while must not take its own absence for theirs.
 func (w *watch) hung(now time.Duration) bool {
-	if w.limit <= 0 {
-		return false
-	}
 	w.look(now)
-	return w.armed && now-w.moved >= w.limit
+	return w.limit > 0 && w.armed && now-w.moved >= w.limit
 }
 
 // standing is where a rank has come to.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"ainexus.io/c10d"
@@ -29,7 +27,7 @@ func (a *agent) everywhere(r *round, own []standing) []standing {
 	if err != nil {
 		return own
 	}
-	client, err := c10d.Dial(ctx, net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port)), c10d.ClientOptions{})
+	client, err := c10d.Dial(ctx, a.place.store(), c10d.ClientOptions{})
 	if err != nil {
 		a.log.Warn("where the ranks of other nodes are cannot be asked", "err", err)
 		return own
@@ -40,19 +38,23 @@ func (a *agent) everywhere(r *round, own []standing) []standing {
 		return own
 	}
 	all := slices.Clone(own)
+	var missing []int
 	for group := range a.place.groups {
-		if group == a.place.group {
-			continue
+		if group != a.place.group {
+			missing = append(missing, group)
 		}
-		for {
-			there, err := client.Check(ctx, key(group))
-			if err != nil || ctx.Err() != nil {
-				break
+	}
+	for err == nil && len(missing) > 0 && ctx.Err() == nil {
+		missing = slices.DeleteFunc(missing, func(group int) (there bool) {
+			if err == nil {
+				there, err = client.Check(ctx, key(group))
 			}
 			if there {
 				all = append(all, theirs(ctx, client, key(group), a.place.world)...)
-				break
 			}
+			return there
+		})
+		if len(missing) > 0 {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}

@@ -2,12 +2,15 @@ package launch
 
 import (
 	"fmt"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"ainexus.io/c10d"
 	"ainexus.io/nexus"
 )
 
@@ -61,5 +64,28 @@ echo "{\"rank\": $RANK, \"step\": 3, \"time\": 1}" >"$NEXUS_PROGRESS_FILE"; whil
 		if len(e.result.Tail) == 0 || e.result.Tail[0] != "/home/me/loader.py:7 in fetch" {
 			t.Errorf("node %d: its stack: %q", node, e.result.Tail)
 		}
+	}
+}
+
+// A node that says nothing is left out, and those after it are not.
+func TestASilentNodeHidesNoOther(t *testing.T) {
+	t.Parallel()
+	store, err := c10d.Listen("127.0.0.1:0", c10d.ServerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	client, err := c10d.Dial(t.Context(), store.Addr().String(), c10d.ClientOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Set(t.Context(), "nexus/hang/4/2", []byte(`[{"rank": 2, "fresh": true, "step": 7}]`)); err != nil {
+		t.Fatal(err)
+	}
+	a := &agent{log: slog.New(slog.DiscardHandler), place: place{groups: 3, world: 3, addr: "127.0.0.1", port: store.Addr().(*net.TCPAddr).Port}}
+	all := a.everywhere(&round{number: 4}, []standing{{Rank: 0, Fresh: true, Step: 8}})
+	if len(all) != 2 || all[1].Rank != 2 || all[1].Step != 7 {
+		t.Errorf("it knows of %+v", all)
 	}
 }

@@ -65,7 +65,7 @@ func (o *outputs) open(a *agent, round, rank int) (out, err *os.File, failed err
 		return end, end, err
 	}
 	if a.kept != "" {
-		log, err := o.log(filepath.Join(a.kept, strconv.Itoa(a.place.first+rank)+".log"), a.keptOptions())
+		log, err := o.log(a.keptLog(rank), a.keptOptions())
 		if err == nil {
 			end, err := o.capture(proc.Sink{Log: log, Tail: tail, Live: a.screen.out, Prefix: prefix})
 			return end, end, err
@@ -193,10 +193,18 @@ func (a *agent) rankDir(round, rank int) string {
 	return filepath.Join(a.logDir, a.runID, "attempt_"+strconv.Itoa(round), strconv.Itoa(a.place.first+rank))
 }
 
+// keptLog is a worker's log beside the checkpoints.
+func (a *agent) keptLog(rank int) string {
+	return filepath.Join(a.kept, strconv.Itoa(a.place.first+rank)+".log")
+}
+
 // logOf is the file that holds what a worker wrote, its errors rather than the rest; empty: none does.
 func (a *agent) logOf(round, rank int) string {
 	if !a.bare {
 		return a.dir.WorkerLog(round, rank)
+	}
+	if a.kept != "" {
+		return a.keptLog(rank)
 	}
 	for _, stream := range []struct {
 		bit  int

@@ -8,9 +8,8 @@ import (
 	"ainexus.io/nexus"
 )
 
-// lookAtPace tells of ranks that begin to keep the others waiting, or no longer do. Nothing follows from it.
+// lookAtPace follows a look at the files. It tells of ranks that begin to keep the others waiting, or no longer do. Nothing follows from it.
 func (a *agent) lookAtPace(r *round) {
-	r.watch.look(a.clock.Mono())
 	after, changed := a.pace(r)
 	if !changed {
 		return

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"ainexus.io/c10d"
@@ -96,7 +94,7 @@ func (t *together) meet(ctx context.Context, client **c10d.Client, pace *elastic
 	ctx, cancel := context.WithTimeout(ctx, looksWithin)
 	defer cancel()
 	if *client == nil {
-		if *client, err = c10d.Dial(ctx, net.JoinHostPort(t.place.addr, strconv.Itoa(t.place.port)), c10d.ClientOptions{}); err != nil {
+		if *client, err = c10d.Dial(ctx, t.place.store(), c10d.ClientOptions{}); err != nil {
 			return nil, err
 		}
 	}

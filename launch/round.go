@@ -44,6 +44,9 @@ type place struct {
 	device        string // network interface of the other nodes' way here; empty: one node
 }
 
+// store is the host:port of the round's store.
+func (p place) store() string { return net.JoinHostPort(p.addr, strconv.Itoa(p.port)) }
+
 // round is the workers of one round.
 type round struct {
 	number  int
@@ -202,7 +205,7 @@ func (a *agent) emptyStore() error {
 // show writes the workers into the status.
 func (a *agent) show(r *round, state nexus.AgentState) {
 	a.board.set(func(s *nexus.Status) {
-		s.State, s.Round, s.Suspects, s.Master = state, r.number, r.suspects, net.JoinHostPort(a.place.addr, strconv.Itoa(a.place.port))
+		s.State, s.Round, s.Suspects, s.Master = state, r.number, r.suspects, a.place.store()
 		s.Workers = make([]nexus.WorkerStatus, len(r.workers))
 		for rank, p := range r.workers {
 			w := nexus.WorkerStatus{Rank: a.place.first + rank, LocalRank: rank, PID: p.PID}

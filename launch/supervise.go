@@ -77,8 +77,9 @@ func (a *agent) consider(r *round, now time.Duration) {
 		a.obey(r, request)
 		return
 	}
+	hung := r.watch.hung(now)
 	a.lookAtPace(r)
-	if r.watch.hung(now) {
+	if hung {
 		ranks := a.everywhere(r, r.watch.standings(a.askWhere(r)))
 		r.hangRank, r.hang, r.hangStack = verdict(r.watch.limit, ranks)
 		a.end(r, failureGrace)
