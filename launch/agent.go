@@ -84,7 +84,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	a := &agent{
-		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, logSize: opts.LogSize, logFiles: opts.LogFiles, look: opts.Look, role: "default",
+		order: order, dir: dir, keeper: opts.Keeper, secrets: opts.Secrets, look: opts.Look, role: "default",
 		clock: opts.Clock.OrSystem(), backoff: opts.Backoff, log: opts.Logger, grace: graceOf(order.Spec),
 	}
 	if a.backoff == (elastic.Backoff{}) {

@@ -31,7 +31,7 @@ type Beside struct {
 	Note func(string)
 }
 
-// ErrWorkerGone says that the worker ended before the command could be started beside it.
+// ErrWorkerGone says that the worker ended, and that the command was ended with it or not let run.
 var ErrWorkerGone = errors.New("the worker has ended")
 
 // ErrElsewhere says that the worker's process is not on this machine, or not to be seen from here.
@@ -43,7 +43,7 @@ func FindWorker(attempt string, rank int) (pid int, err error) {
 	var first proc.Identity
 	for _, pid := range proc.Members(attempt, "") {
 		env, err := proc.Environ(pid)
-		if err != nil || valueOf(env, "RANK") != strconv.Itoa(rank) {
+		if its, _ := valueOf(env, "RANK"); err != nil || its != strconv.Itoa(rank) {
 			continue
 		}
 		if id, err := proc.Identify(pid); err == nil && (first.PID == 0 || id.Start < first.Start || id.Start == first.Start && pid < first.PID) {
@@ -59,7 +59,7 @@ func FindWorker(attempt string, rank int) (pid int, err error) {
 // notForOthers are files that only the worker itself may write: a second writer would falsify its progress and its last words.
 var notForOthers = []string{"NEXUS_PROGRESS_FILE", "NEXUS_ACK_FILE", "NEXUS_STACK_FILE", "TORCHELASTIC_ERROR_FILE"}
 
-// Run runs the command to its end. With [ErrWorkerGone] and killed true, the worker's round ended and took the command with it.
+// Run runs the command to its end. [ErrWorkerGone] says that the worker ended first, and the command with it.
 func (b Beside) Run() (proc.Exit, error) {
 	worker, err := proc.Identify(b.Worker)
 	if err != nil {
@@ -69,7 +69,8 @@ func (b Beside) Run() (proc.Exit, error) {
 	if err != nil {
 		return proc.Exit{}, err
 	}
-	path, err := lookPath(b.Argv[0], b.Dir, valueOf(env, "PATH"))
+	search, _ := valueOf(env, "PATH")
+	path, err := lookPath(b.Argv[0], b.Dir, search)
 	if err == nil {
 		err = checkDir(b.Dir)
 	}
@@ -153,17 +154,18 @@ func (b Beside) environ() ([]string, error) {
 		key, _, _ := strings.Cut(line, "=")
 		return slices.Contains(notForOthers, key)
 	})
-	if b.Term != "" && valueOf(env, "TERM") == "" {
+	if term, _ := valueOf(env, "TERM"); b.Term != "" && term == "" {
 		env = append(env, "TERM="+b.Term)
 	}
 	return env, nil
 }
 
-func valueOf(env []string, key string) string {
+// valueOf finds a variable of an environment.
+func valueOf(env []string, key string) (value string, set bool) {
 	for _, line := range env {
 		if value, ok := strings.CutPrefix(line, key+"="); ok {
-			return value
+			return value, true
 		}
 	}
-	return ""
+	return "", false
 }

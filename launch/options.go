@@ -70,11 +70,8 @@ type AgentOptions struct {
 	Secrets map[string]string
 	Clock   proc.Clock      // default: this machine's
 	Backoff elastic.Backoff // default: 1 s, 2 s .. 30 s
-	// LogSize is when a log file is full, in bytes, and LogFiles how many are kept of each rank and round. Default 64 MiB and 2.
-	LogSize  int64
-	LogFiles int
-	Look     time.Duration // how often clocks and progress are looked at, at least; default 1 s
-	Logger   *slog.Logger  // default: silent
+	Look    time.Duration   // how often clocks and progress are looked at, at least; default 1 s
+	Logger  *slog.Logger    // default: silent
 }
 
 // failureGrace is how long the survivors of a failed round get from TERM to KILL.

@@ -3,7 +3,6 @@ package launch
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"ainexus.io/nexus"
 )
@@ -52,22 +51,14 @@ func (m machine) cores(set []int) int {
 // Threads says what [Run] will set OMP_NUM_THREADS to and why, in a sentence; empty where the choice is not its own, where a lone
 // worker has all CPUs, and where the binding cannot be had, which Run says.
 func Threads(o Options) string {
-	value := func(name string) (string, bool) {
-		for _, line := range o.Env {
-			if value, ok := strings.CutPrefix(line, name+"="); ok {
-				return value, true
-			}
-		}
-		return "", false
-	}
-	if _, set := value(ompThreads); set {
+	if _, set := valueOf(o.Env, ompThreads); set {
 		return ""
 	}
 	seat := nexus.Seat{Workers: max(1, o.Workers), CPU: nexus.CPU(o.CPUs) * 1000}
 	if o.Binding == bindNothing {
 		return sharedThreads(seat)
 	}
-	visible, set := value("CUDA_VISIBLE_DEVICES")
+	visible, set := valueOf(o.Env, "CUDA_VISIBLE_DEVICES")
 	_, list, err := o.Binding.of(seat, visible, set)
 	if err != nil {
 		return ""

@@ -115,16 +115,13 @@ func about(d time.Duration) string {
 	return nexus.Duration(d.Round(time.Minute)).String()
 }
 
-// tailLines is how many of a worker's last lines are told.
-const tailLines = 20
-
-// lastLines are the last of them, fit to be shown.
+// lastLines are those that would have been kept of what a worker wrote.
 func lastLines(lines []string) []string {
-	var last []string
-	for _, line := range lines[max(0, len(lines)-tailLines):] {
-		last = append(last, proc.Sanitize(line))
+	tail := &proc.Tail{}
+	for _, line := range lines {
+		tail.Add([]byte(line))
 	}
-	return last
+	return tail.Lines()
 }
 
 // tailSize is how many bytes of a worker's last lines go into a result, which other nodes and the job's record get too.

@@ -56,10 +56,9 @@ func nodeLoss() program.Figure {
 	idle := lines(until+fmt.Sprintf("idle workers (watched for %v); median", patience), "ms", sooner)
 	host := lines(fmt.Sprintf("loss of the store's host: the job goes on within %v", patience), "yes/no", row.AtLeast("job goes on", 1))
 	return program.Figure{Name: "node loss", Lines: slices.Concat(busy, idle, host), Measure: func(ctx context.Context, b *program.Bench, report func(row.Row)) error {
-		middle := func(samples []float64) float64 { return row.Median(samples) }
 		return errors.Join(
-			loss{"busy", 1, enough, 5, 5}.measure(ctx, b, busy, middle, report),
-			loss{"idle", 1, patience, 5, 2}.measure(ctx, b, idle, middle, report),
+			loss{"busy", 1, enough, 5, 5}.measure(ctx, b, busy, row.Median, report),
+			loss{"idle", 1, patience, 5, 2}.measure(ctx, b, idle, row.Median, report),
 			loss{"busy", 0, patience, 2, 2}.measure(ctx, b, host, survived, report), // twice says it
 		)
 	}}

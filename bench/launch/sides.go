@@ -49,18 +49,26 @@ func releases() []string { return []string{"1.13", "2.6"} }
 //go:embed torchrun26.py
 var modernTorchrun string
 
+// python is the command line of the Python that has a release. The error says why there is none.
+func python(ctx context.Context, b *program.Bench, release string) ([]string, error) {
+	if release == "1.13" {
+		return []string{machine.Python}, nil
+	}
+	return machine.ModernPython(ctx, b.Root)
+}
+
 // torchrun is that of a release. The error says why there is none.
 func torchrun(ctx context.Context, b *program.Bench, release string) (side, error) {
-	if release == "1.13" {
-		// Debian 12's dies without the two log options; rank 9 does not exist, so they do nothing.
-		return side{"torchrun 1.13", []string{machine.Python, "-m", "torch.distributed.run", "-r", "9:1", "-t", "9:1"}}, nil
-	}
-	python, err := machine.ModernPython(ctx, b.Root)
+	interpreter, err := python(ctx, b, release)
 	if err != nil {
 		return side{}, err
 	}
+	if release == "1.13" {
+		// Debian 12's dies without the two log options; rank 9 does not exist, so they do nothing.
+		return side{"torchrun 1.13", append(interpreter, "-m", "torch.distributed.run", "-r", "9:1", "-t", "9:1")}, nil
+	}
 	script := filepath.Join(b.Dir, "torchrun26.py")
-	return side{"torchrun 2.6", append(python, script)}, os.WriteFile(script, []byte(modernTorchrun), 0o600)
+	return side{"torchrun 2.6", append(interpreter, script)}, os.WriteFile(script, []byte(modernTorchrun), 0o600)
 }
 
 // rival is a peer and the line of the table that it is measured for.

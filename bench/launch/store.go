@@ -59,20 +59,18 @@ func storeOperations() program.Figure {
 		}
 		defer own.close()
 		for i, release := range releases() {
-			python := []string{machine.Python}
-			if release == "2.6" {
-				if python, err = machine.ModernPython(ctx, b.Root); err != nil {
-					for _, line := range lone[i] {
-						report(line.Missing(err))
-					}
-					continue
+			interpreter, err := python(ctx, b, release)
+			if err != nil {
+				for _, line := range lone[i] {
+					report(line.Missing(err))
 				}
+				continue
 			}
 			more := thin
 			if i > 0 {
 				more = nil // a thin client speaks as 1.13 does
 			}
-			if err := measureStore(ctx, b, python, own.port, more, lone[i], report); err != nil {
+			if err := measureStore(ctx, b, interpreter, own.port, more, lone[i], report); err != nil {
 				return err
 			}
 		}

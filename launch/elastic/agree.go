@@ -92,14 +92,13 @@ func withLater(first blame, failures []blame) *nexus.Fault {
 	if first.report.Fault == nil {
 		return nil
 	}
-	fault, all := *first.report.Fault, 0
+	fault := *first.report.Fault
+	fault.Later = len(failures) - 1
 	for _, b := range failures {
-		all++
 		if b.report.Fault != nil {
-			all += b.report.Fault.Later
+			fault.Later += b.report.Fault.Later
 		}
 	}
-	fault.Later = all - 1
 	return &fault
 }
 
