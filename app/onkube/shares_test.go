@@ -66,6 +66,18 @@ spec:
 	}
 	c.plane.Kubectl("delete", "pod/notebook", "resourceclaim/notebook", "--namespace="+c.space)
 	c.phase("small", nexus.Running)
+	// What somebody else calls as an attempt would call its own is not taken, and not taken away.
+	c.document(`
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaimTemplate
+metadata: {name: tiny-1}
+spec: {spec: {devices: {requests: [{name: gpu, exactly: {deviceClassName: gpu.nvidia.com}}]}}}
+`)
+	share("tiny", "5GiB")
+	if o := c.phase("tiny", nexus.Running); o.Status.Attempt < 2 {
+		c.t.Errorf("it runs as %+v", o.Status)
+	}
+	c.plane.Kubectl("delete", "resourceclaimtemplate/tiny-1", "--namespace="+c.space)
 	share("huge", "100GiB")
 	if o := c.reason("huge", "Unfit"); !strings.Contains(o.Status.Message, "80") {
 		c.t.Errorf("it is told %q", o.Status.Message)
@@ -75,7 +87,7 @@ spec:
 	if o := c.phase("whole", nexus.Running); o.Status.Seats[0].Node == node {
 		c.t.Errorf("a whole GPU was taken of %s", node)
 	}
-	for _, name := range []string{"two", "third", "small", "whole"} {
+	for _, name := range []string{"two", "third", "small", "tiny", "whole"} {
 		c.agents.Open(name)
 		c.phase(name, nexus.Succeeded)
 	}

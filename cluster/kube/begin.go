@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -35,7 +34,7 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 	if len(s.job.Placement.Seats) > 1 {
 		service := serviceFor(s.object)
 		err := p.clients.createService(ctx, service)
-		if errors.Is(err, errInTheWay) || apierrors.IsForbidden(err) {
+		if notMade(err) {
 			return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: Service %s cannot be made: %v", service.Name, err))
 		}
 		if err != nil {

@@ -168,18 +168,45 @@ func (c *clients) deleteAttempt(ctx context.Context, j *batchv1.Job) error {
 
 // createService makes the Service of a job, unless an earlier attempt has. Another's of that name is [errInTheWay].
 func (c *clients) createService(ctx context.Context, s *corev1.Service) error {
-	err := c.core.Post().Namespace(s.Namespace).Resource(resourceServices).Timeout(requestPatience).Body(s).Do(ctx).Error()
+	return createOnce(ctx, c.core, resourceServices, s, &corev1.Service{})
+}
+
+// kubeObject is an object of the API server.
+type kubeObject interface {
+	metav1.Object
+	runtime.Object
+}
+
+// createOnce makes an object of a job, unless it is there. Another's of that name is [errInTheWay].
+func createOnce(ctx context.Context, client rest.Interface, resource string, o, there kubeObject) error {
+	err := client.Post().Namespace(o.GetNamespace()).Resource(resource).Timeout(requestPatience).Body(o).Do(ctx).Error()
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	var there corev1.Service
-	if err := c.core.Get().Namespace(s.Namespace).Resource(resourceServices).Name(s.Name).Timeout(requestPatience).Do(ctx).Into(&there); err != nil {
+	if err := client.Get().Namespace(o.GetNamespace()).Resource(resource).Name(o.GetName()).Timeout(requestPatience).Do(ctx).Into(there); err != nil {
 		return err
 	}
-	if there.Labels[LabelJob] != s.Labels[LabelJob] {
+	if there.GetLabels()[LabelJob] != o.GetLabels()[LabelJob] {
 		return errInTheWay
 	}
 	return nil
+}
+
+// deleteOwn takes an object of a job away. Another's of that name stays.
+func deleteOwn(ctx context.Context, client rest.Interface, resource, namespace, name, job string, there kubeObject) error {
+	err := client.Get().Namespace(namespace).Resource(resource).Name(name).Timeout(requestPatience).Do(ctx).Into(there)
+	if err == nil && there.GetLabels()[LabelJob] != job {
+		return nil
+	}
+	if err == nil {
+		uid := there.GetUID()
+		err = client.Delete().Namespace(namespace).Resource(resource).Name(name).Timeout(requestPatience).
+			Body(&metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}).Do(ctx).Error()
+	}
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // the second: another has that name now
+		return nil
+	}
+	return err
 }
 
 // errInTheWay says that an object of that name is another's, of a job of that name that was deleted perhaps.

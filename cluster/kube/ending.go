@@ -84,7 +84,7 @@ const maxBackoff = 5 * time.Minute
 // deletes what is below the record gains and loses none.
 func (p *Place) conclude(ctx context.Context, s standing) error {
 	if s.job.Spec.Resources.Share() {
-		if err := p.clients.deleteClaim(ctx, s.object.Namespace, attemptName(s.object.Name, s.job.Attempt)); err != nil && !apierrors.IsForbidden(err) {
+		if err := p.clients.deleteClaim(ctx, s.object.Namespace, attemptName(s.object.Name, s.job.Attempt), string(s.object.UID)); err != nil && !apierrors.IsForbidden(err) {
 			return fmt.Errorf("deleting what the claims of attempt %d of %s/%s are made from: %w", s.job.Attempt, s.object.Namespace, s.object.Name, err)
 		}
 	}

@@ -75,19 +75,8 @@ func (p *Place) group(ctx context.Context, s standing) (made bool, err error) {
 		return false, nil
 	}
 	group := groupFor(s.object, s.job)
-	client := p.clients.scheduling
-	err = client.Post().Namespace(group.Namespace).Resource(resourceGroups).Timeout(requestPatience).Body(group).Do(ctx).Error()
-	if !apierrors.IsAlreadyExists(err) {
-		return err == nil, err
-	}
-	var there schedulingv1beta1.PodGroup
-	if err := client.Get().Namespace(group.Namespace).Resource(resourceGroups).Name(group.Name).Timeout(requestPatience).Do(ctx).Into(&there); err != nil {
-		return false, err
-	}
-	if there.Labels[LabelJob] != group.Labels[LabelJob] {
-		return false, errInTheWay
-	}
-	return true, nil
+	err = createOnce(ctx, p.clients.scheduling, resourceGroups, group, &schedulingv1beta1.PodGroup{})
+	return err == nil, err
 }
 
 // ungroup takes the group of an attempt away that is over.
@@ -95,12 +84,12 @@ func (p *Place) ungroup(ctx context.Context, s standing) error {
 	p.binder.mu.Lock()
 	no := p.binder.asked && !p.binder.has
 	p.binder.mu.Unlock()
-	if no || len(s.job.Placement.Seats) < 2 {
+	if no || len(s.job.Placement.Seats) < 2 || isForeign(s.object) {
 		return nil
 	}
 	name := attemptName(s.object.Name, s.job.Attempt)
-	err := p.clients.scheduling.Delete().Namespace(s.object.Namespace).Resource(resourceGroups).Name(name).Timeout(requestPatience).Do(ctx).Error()
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+	err := deleteOwn(ctx, p.clients.scheduling, resourceGroups, s.object.Namespace, name, string(s.object.UID), &schedulingv1beta1.PodGroup{})
+	if err != nil && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("deleting PodGroup %s: %w", name, err)
 	}
 	return nil

@@ -90,25 +90,10 @@ func (p *Place) claimGone(o metav1.Object) { p.view.setClaim(o.GetNamespace()+"/
 // createClaim makes what the claims of an attempt are made from, unless that is there. Another's of that name is
 // [errInTheWay].
 func (c *clients) createClaim(ctx context.Context, t *resourcev1.ResourceClaimTemplate) error {
-	err := c.resource.Post().Namespace(t.Namespace).Resource(resourceClaimTemplates).Timeout(requestPatience).Body(t).Do(ctx).Error()
-	if !apierrors.IsAlreadyExists(err) {
-		return err
-	}
-	var there resourcev1.ResourceClaimTemplate
-	if err := c.resource.Get().Namespace(t.Namespace).Resource(resourceClaimTemplates).Name(t.Name).Timeout(requestPatience).Do(ctx).Into(&there); err != nil {
-		return err
-	}
-	if there.Labels[LabelJob] != t.Labels[LabelJob] {
-		return errInTheWay
-	}
-	return nil
+	return createOnce(ctx, c.resource, resourceClaimTemplates, t, &resourcev1.ResourceClaimTemplate{})
 }
 
 // deleteClaim takes away what the claims of an attempt were made from: they themselves go with its pods.
-func (c *clients) deleteClaim(ctx context.Context, namespace, name string) error {
-	err := c.resource.Delete().Namespace(namespace).Resource(resourceClaimTemplates).Name(name).Timeout(requestPatience).Do(ctx).Error()
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
+func (c *clients) deleteClaim(ctx context.Context, namespace, name, job string) error {
+	return deleteOwn(ctx, c.resource, resourceClaimTemplates, namespace, name, job, &resourcev1.ResourceClaimTemplate{})
 }
