@@ -110,7 +110,7 @@ func scale(s size) program.Figure {
 			return err
 		}
 		b.Say("reclaims: %.2f s", took)
-		report(reclaim.Alone(median(took) - grace))
+		report(reclaim.Alone(row.Median(took) - grace))
 		return queued(ctx, b, p, c, s, func(at10k, atAll, burst99, reason99 float64) {
 			report(memory.Alone(at10k))
 			report(memoryAll.Alone(atAll))
@@ -285,14 +285,6 @@ func queued(ctx context.Context, b *program.Bench, p *plane, c *controller, s si
 			return err
 		}
 	}
-	report(at10k, atAll, percentile(burst, 99), percentile(latencies("probe", probes), 99))
+	report(at10k, atAll, row.Percentile(burst, 99), row.Percentile(latencies("probe", probes), 99))
 	return nil
-}
-
-func median(list []float64) float64 { return percentile(list, 50) }
-
-// percentile is the least figure that so many in a hundred do not exceed.
-func percentile(list []float64, p int) float64 {
-	list = slices.Sorted(slices.Values(list))
-	return list[max(0, (len(list)*p+99)/100-1)]
 }

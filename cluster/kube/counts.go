@@ -44,14 +44,17 @@ func (p *Place) Live() []nexus.Job {
 
 // count tells what a status that was just written made of a job.
 func (p *Place) count(was *nexus.Job, written *v1alpha1.NexusJob) {
-	if p.opts.Tally == nil {
+	st := &written.Status
+	phase := nexus.Phase(st.Phase)
+	started := phase == nexus.Starting && st.Attempt > was.Attempt
+	ended := was.Phase.Live() && !phase.Live() && st.Result != nil
+	if p.opts.Tally == nil || !started && !ended {
 		return
 	}
 	is, _ := jobOf(written, true) // what is wrong with its spec does not matter here
-	switch {
-	case is.Phase == nexus.Starting && is.Attempt > was.Attempt:
+	if started {
 		p.opts.Tally.Started(is, is.Started.Sub(is.Submitted))
-	case was.Phase.Live() && !is.Phase.Live() && is.Result != nil:
+	} else {
 		p.opts.Tally.Ended(is, is.Result.Cause, is.RestartsUsed-was.RestartsUsed)
 	}
 }

@@ -26,20 +26,25 @@ func (v *view) present(name string) (nexus.Node, bool) {
 	if len(strangers) == 0 {
 		return n, true
 	}
+	if v.cards[name] {
+		n = lent(n, strangers)
+	}
+	return occupied(n, strangers, v.ours(name)), true
+}
+
+// ours are the GPUs of a node that jobs of ours have.
+func (v *view) ours(node string) map[int]bool {
 	ours := map[int]bool{}
-	for _, r := range v.seated[name] {
+	for _, r := range v.seated[node] {
 		for _, s := range r.job.Placement.Seats {
-			if s.Node == name {
+			if s.Node == node {
 				for _, g := range s.GPUs {
 					ours[g.Index] = true
 				}
 			}
 		}
 	}
-	if v.cards[name] {
-		n = lent(n, strangers)
-	}
-	return occupied(n, strangers, ours), true
+	return ours
 }
 
 // delta is what was not told yet.

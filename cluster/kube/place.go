@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,6 +34,7 @@ type Place struct {
 	cancel  context.CancelFunc
 	read    chan struct{} // closed when everything there is was told, also to one who waits for his turn
 	ready   chan struct{} // closed when everything there is was told, and we lead
+	listed  atomic.Bool   // read is about to be closed: from now on each node that changes has waiting Jobs of others cut anew
 	lost    chan struct{} // closed when we lead no longer
 	working sync.WaitGroup
 	start   sync.Once
@@ -104,22 +106,23 @@ const releasePatience = 5 * time.Second
 func (p *Place) Lost() <-chan struct{} { return p.lost }
 
 // lead waits until nobody else leads, and gives up when that is no longer certain.
-func (p *Place) lead(synced func() bool) {
-	if p.lease == nil {
-		if synced() {
+func (p *Place) lead() {
+	begin := func() {
+		select {
+		case <-p.read:
 			close(p.ready)
+		case <-p.ctx.Done():
 		}
+	}
+	if p.lease == nil {
+		begin()
 		return
 	}
 	if p.lease.acquire(p.ctx, func(why string) { p.log.Warn("no Lease yet", "lease", p.lease.namespace+"/"+leaseName, "error", why) }) != nil {
 		return
 	}
 	p.log.Info("leads", "lease", p.lease.namespace+"/"+leaseName, "identity", p.lease.identity)
-	p.working.Go(func() {
-		if synced() {
-			close(p.ready)
-		}
-	})
+	p.working.Go(begin)
 	if err := p.lease.keep(p.ctx); err != nil {
 		p.log.Error("leads no longer, and stops", "error", err)
 		close(p.lost)

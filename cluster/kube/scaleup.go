@@ -228,16 +228,7 @@ func (p *Place) settle(ctx context.Context, s standing) (done bool, err error) {
 func (v *view) places(node, mig string, n int) []int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	taken := map[int]bool{}
-	for _, r := range v.seated[node] {
-		for _, s := range r.job.Placement.Seats {
-			if s.Node == node {
-				for _, g := range s.GPUs {
-					taken[g.Index] = true
-				}
-			}
-		}
-	}
+	taken := v.ours(node)
 	// Where others were promised them meanwhile these are counted twice: the kube-scheduler has decided, and they go back.
 	var free, promised []int
 	for i, g := range v.nodes[node].GPUs {

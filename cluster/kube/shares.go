@@ -60,11 +60,11 @@ func sharedOf(o *resourcev1.ResourceSlice) []sharedGPU {
 	var list []sharedGPU
 	for i := range o.Spec.Devices {
 		d := &o.Spec.Devices[i]
-		memory, has := capacityOf(d)
+		memory, has := inDriver(d.Capacity, capacityMemory)
 		if !has || d.AllowMultipleAllocations == nil || !*d.AllowMultipleAllocations {
 			continue
 		}
-		g := nexus.GPU{Model: attributeOf(d, "productName"), Memory: nexus.MiB(memory.Value() >> 20), MIG: sharedKind, Free: -1}
+		g := nexus.GPU{Model: attributeOf(d, "productName"), Memory: nexus.MiB(memory.Value.Value() >> 20), MIG: sharedKind, Free: -1}
 		for _, t := range d.Taints {
 			if t.Effect == resourcev1.DeviceTaintEffectNoSchedule || t.Effect == resourcev1.DeviceTaintEffectNoExecute {
 				g.Problem = "its driver keeps claims from it: " + t.Key
@@ -75,21 +75,18 @@ func sharedOf(o *resourcev1.ResourceSlice) []sharedGPU {
 	return list
 }
 
-// capacityOf is the memory of a device. A name without a domain is in the driver's.
-func capacityOf(d *resourcev1.Device) (resource.Quantity, bool) {
-	for _, name := range []resourcev1.QualifiedName{capacityMemory, shareDriver + "/" + capacityMemory} {
-		if c, ok := d.Capacity[name]; ok {
-			return c.Value, true
-		}
+// inDriver finds a name. One without a domain is in the driver's.
+func inDriver[V any](values map[resourcev1.QualifiedName]V, name resourcev1.QualifiedName) (V, bool) {
+	value, has := values[name]
+	if !has {
+		value, has = values[shareDriver+"/"+name]
 	}
-	return resource.Quantity{}, false
+	return value, has
 }
 
 func attributeOf(d *resourcev1.Device, name resourcev1.QualifiedName) string {
-	for _, name := range []resourcev1.QualifiedName{name, shareDriver + "/" + name} {
-		if a := d.Attributes[name]; a.StringValue != nil {
-			return *a.StringValue
-		}
+	if a, _ := inDriver(d.Attributes, name); a.StringValue != nil {
+		return *a.StringValue
 	}
 	return ""
 }
@@ -111,10 +108,8 @@ func sharesOf(o *resourcev1.ResourceClaim) []share {
 			continue
 		}
 		has := share{device: device{r.Pool, r.Device}, pod: pod}
-		for _, name := range []resourcev1.QualifiedName{capacityMemory, shareDriver + "/" + capacityMemory} {
-			if q, ok := r.ConsumedCapacity[name]; ok {
-				has.memory = nexus.MiB((q.Value() + 1<<20 - 1) >> 20)
-			}
+		if q, ok := inDriver(r.ConsumedCapacity, capacityMemory); ok {
+			has.memory = nexus.MiB((q.Value() + 1<<20 - 1) >> 20)
 		}
 		list = append(list, has)
 	}
@@ -167,7 +162,10 @@ func (v *view) setSlice(o *resourcev1.ResourceSlice, there bool) {
 func (v *view) judgeShares() {
 	now := len(v.cards) > 0
 	for _, p := range v.pools {
-		now = now || len(p.devices) > 0
+		if now {
+			break
+		}
+		now = len(p.devices) > 0
 	}
 	if now == v.sharing {
 		return

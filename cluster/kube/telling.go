@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"ainexus.io/cluster/kube/v1alpha1"
@@ -32,18 +33,7 @@ func setConditions(o *v1alpha1.NexusJob, at time.Time) {
 		if is {
 			status = metav1.ConditionTrue
 		}
-		for i := range s.Conditions {
-			c := &s.Conditions[i]
-			if c.Type != kind {
-				continue
-			}
-			if c.Status != status {
-				c.Status, c.LastTransitionTime = status, metav1.NewTime(at)
-			}
-			c.Reason, c.Message, c.ObservedGeneration = s.Reason, s.Message, o.Generation
-			return
-		}
-		s.Conditions = append(s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: s.Reason, Message: s.Message,
+		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: s.Reason, Message: s.Message,
 			ObservedGeneration: o.Generation, LastTransitionTime: metav1.NewTime(at)})
 	}
 	set(ConditionAdmitted, phase.Live())

@@ -30,12 +30,12 @@ func (p *Place) watch() {
 	}
 	p.working.Go(func() {
 		if cache.WaitForCacheSync(p.ctx.Done(), synced...) {
+			p.listed.Store(true)
+			p.recut() // for all nodes that were told before
 			close(p.read)
 		}
 	})
-	p.working.Go(func() {
-		p.lead(func() bool { return cache.WaitForCacheSync(p.ctx.Done(), synced...) })
-	})
+	p.working.Go(p.lead)
 }
 
 // follow watches one resource. Told and gone are called by one goroutine, in order.
@@ -185,7 +185,7 @@ func (p *Place) nodeTold(o any) {
 		}
 	}
 	p.rejudge()
-	if other {
+	if other && p.listed.Load() {
 		p.recut()
 	}
 }

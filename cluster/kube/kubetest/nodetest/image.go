@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -72,7 +73,7 @@ func (i Image) layer(t testing.TB) []byte {
 		directory(path.Dir(name))
 		put(t, w, tar.Header{Name: name + "/", Typeflag: tar.TypeDir, Mode: 0o755}, nil)
 	}
-	for _, name := range sorted(i.Files) {
+	for _, name := range slices.Sorted(maps.Keys(i.Files)) {
 		data, err := os.ReadFile(i.Files[name])
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +82,7 @@ func (i Image) layer(t testing.TB) []byte {
 		directory(path.Dir(inside))
 		put(t, w, tar.Header{Name: inside, Mode: 0o755}, data)
 	}
-	for _, name := range sorted(i.Links) {
+	for _, name := range slices.Sorted(maps.Keys(i.Links)) {
 		inside := strings.TrimPrefix(name, "/")
 		directory(path.Dir(inside))
 		put(t, w, tar.Header{Name: inside, Typeflag: tar.TypeSymlink, Linkname: i.Links[name], Mode: 0o777}, nil)
@@ -101,13 +102,4 @@ func put(t testing.TB, w *tar.Writer, h tar.Header, data []byte) {
 	if _, err := w.Write(data); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func sorted(m map[string]string) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
