@@ -272,6 +272,16 @@ func codeIsUploaded(a ann, plane *kubetest.Plane) {
 	if _, err := os.Stat(filepath.Join(out, "model.pt")); err == nil {
 		t.Error("what .gitignore leaves out was uploaded")
 	}
+	// A submit that was cut off goes on when it is repeated.
+	cut := strings.TrimSpace(a.nexus(0, `^coded-[a-z2-7]{6}$`, "submit", filepath.Join(dir, "job.yaml"), "-o", "name", "--hold", "--key", "cut"))
+	plane.Kubectl("annotate", "--overwrite", "nexusjob", cut, "--namespace=team", "ainexus.io/hold=nexus-submit-uploads-its-code")
+	plane.Kubectl("delete", "secret", cut+"-code-1", "--namespace=team")
+	a.nexus(0, "^"+cut+"$", "submit", filepath.Join(dir, "job.yaml"), "-o", "name", "--key", "cut")
+	plane.Kubectl("get", "secret", cut+"-code-1", "--namespace=team")
+	if who := plane.Kubectl("get", "nexusjob", cut, "--namespace=team", "-o", `jsonpath={.metadata.annotations.ainexus\.io/hold}`); who != "" {
+		t.Errorf("it is held by %q", who)
+	}
+	plane.Kubectl("delete", "nexusjob", cut, "--namespace=team")
 	plane.Kubectl("delete", "nexusjob", id, "--namespace=team")
 	plane.Until("its Secrets gone", func() error {
 		if left := plane.Kubectl("get", "secrets", "--namespace=team", "-l", "ainexus.io/job="+id, "-o", "name"); left != "" {

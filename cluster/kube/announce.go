@@ -37,7 +37,7 @@ type Announcer struct {
 func NewAnnouncer(kubeconfig, node string) (*Announcer, error) {
 	c, err := config(kubeconfig)
 	if err != nil {
-		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
+		return nil, err
 	}
 	c.UserAgent = "nexus-agent"
 	clients, err := newClients(c, nil)

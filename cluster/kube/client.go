@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"ainexus.io/cluster/kube/v1alpha1"
+	"ainexus.io/nexus"
 )
 
 // The names by which the API server knows what we use.
@@ -54,7 +55,7 @@ func config(kubeconfig string) (*rest.Config, error) {
 	}
 	c, err := read()
 	if err != nil {
-		return nil, fmt.Errorf("reading how to reach the API server: %w", err)
+		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: "reading how to reach the API server: " + err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
 	}
 	return c, nil
 }

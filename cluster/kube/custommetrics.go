@@ -20,7 +20,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/rest"
 
 	"golang.org/x/sync/errgroup"
 
@@ -83,9 +82,9 @@ func NewGPUMetrics(opts GPUMetricsOptions) (*GPUMetrics, error) {
 	}
 	config, err := config(opts.Kubeconfig)
 	if err != nil {
-		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
+		return nil, err
 	}
-	clients, err := newClients(rest.CopyConfig(config), nil)
+	clients, err := newClients(config, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -325,16 +324,20 @@ func (f *frontProxy) check(cert *x509.Certificate) error {
 }
 
 func (f *frontProxy) reload(ctx context.Context) error {
+	f.read = time.Now() // also of what cannot be read: who knocks must not have the API server asked each time
 	var m corev1.ConfigMap
 	err := f.clients.core.Get().Namespace("kube-system").Resource("configmaps").Name("extension-apiserver-authentication").Timeout(requestPatience).Do(ctx).Into(&m)
 	if err != nil {
 		return fmt.Errorf("reading who the API server's proxy is: %w", err)
 	}
-	f.read, f.names = time.Now(), nil
-	f.pool = x509.NewCertPool()
-	if !f.pool.AppendCertsFromPEM([]byte(m.Data["requestheader-client-ca-file"])) {
-		f.pool = nil
+	f.pool = nil
+	pool, names := x509.NewCertPool(), []string(nil)
+	if !pool.AppendCertsFromPEM([]byte(m.Data["requestheader-client-ca-file"])) {
 		return errors.New("this API server has no front proxy: nothing can be aggregated")
 	}
-	return json.Unmarshal([]byte(cmp.Or(m.Data["requestheader-allowed-names"], "[]")), &f.names)
+	if err := json.Unmarshal([]byte(cmp.Or(m.Data["requestheader-allowed-names"], "[]")), &names); err != nil {
+		return fmt.Errorf("reading who the API server's proxy is: %w", err) // no name means any
+	}
+	f.pool, f.names = pool, names
+	return nil
 }

@@ -46,7 +46,7 @@ func New(opts Options) (*Place, error) {
 	opts = opts.withDefaults()
 	c, err := config(opts.Kubeconfig)
 	if err != nil {
-		return nil, &nexus.Error{Code: nexus.CodeInvalid, Message: err.Error(), Hint: "name a file by --kubeconfig or KUBECONFIG"}
+		return nil, err
 	}
 	p := &Place{
 		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), read: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000),

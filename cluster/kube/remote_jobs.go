@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -54,8 +55,11 @@ func (c *Client) Submit(ctx context.Context, s api.Submission) (nexus.Job, error
 	got := &v1alpha1.NexusJob{}
 	err = c.clients.nexus.Post().Namespace(c.namespace).Resource(resourceJobs).Timeout(requestPatience).Body(o).Do(ctx).Into(got)
 	if apierrors.IsAlreadyExists(err) && s.Key != "" {
-		if there, err := c.clients.job(ctx, c.namespace, o.Name); err == nil && there.Annotations[AnnotationKey] == s.Key {
-			return viewOf(there).Job, nil
+		if there, wrong := c.clients.job(ctx, c.namespace, o.Name); wrong == nil && there.Annotations[AnnotationKey] == s.Key {
+			if s.Spec.Code == "" || there.Annotations[AnnotationHold] == "" || there.Annotations[AnnotationCode] != o.Annotations[AnnotationCode] {
+				return viewOf(there).Job, nil
+			}
+			got, err = there, nil // perhaps not all of its code is there: the upload goes on
 		}
 	}
 	if err != nil {
@@ -127,8 +131,8 @@ func objectName(title, key string) string {
 	}, strings.ToLower(title))
 	base = strings.Trim(base[:min(len(base), maxTitle)], "-")
 	if base == "" || base[0] < 'a' {
-		base = strings.Trim("job-"+base, "-")[:min(len(base)+4, maxTitle)]
-		base = strings.Trim(base, "-")
+		base = "job-" + base
+		base = strings.Trim(base[:min(len(base), maxTitle)], "-")
 	}
 	end := rand.Text()
 	if key != "" {
@@ -163,8 +167,10 @@ func (c *Client) find(ctx context.Context, ref string) (*v1alpha1.NexusJob, erro
 		return nil, problem
 	}
 	list, err := c.objects(ctx, c.namespace, LabelTitle+"="+ref)
-	if err != nil {
+	if e := (*nexus.Error)(nil); errors.As(err, &e) && e.Code == nexus.CodeInvalid {
 		return nil, unknown // a name that no label can have
+	} else if err != nil {
+		return nil, err
 	}
 	i := slices.IndexFunc(list, func(o v1alpha1.NexusJob) bool { return !nexus.Phase(o.Status.Phase).Over() })
 	switch {
