@@ -39,4 +39,9 @@ func (c *Controller) CustomMetrics() string {
 }
 
 // CustomMetricsOwner is the Service that serves the cluster's custom metrics, and whether that is this controller's.
-func (c *Controller) CustomMetricsOwner() (string, bool) { return c.custom.server.Owner() }
+func (c *Controller) CustomMetricsOwner() (string, bool) {
+	if c.custom.server == nil {
+		return "", false
+	}
+	return c.custom.server.Owner()
+}

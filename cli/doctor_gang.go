@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ainexus.io/c10d"
@@ -85,29 +85,28 @@ func (p *program) gang(ctx context.Context, flags gangFlags) error {
 
 // tellGang prints a report.
 func (p *program) tellGang(r preflight.Report) error {
-	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tRANK\tADDRESS\tINTERFACE\tGPUS\tNCCL OVER")
+	var nodes, pairs [][]string
 	names := map[int]string{}
 	for _, n := range r.Nodes {
 		names[n.Rank] = n.Node
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\n", clean(n.Node), n.Rank, clean(n.Addr), clean(n.Device), n.GPUs, clean(n.Fabric))
+		nodes = append(nodes, []string{n.Node, strconv.Itoa(n.Rank), n.Addr, n.Device, strconv.Itoa(n.GPUs), n.Fabric})
 	}
-	if err := w.Flush(); err != nil {
+	if err := table(p.out, []string{"NODE", "RANK", "ADDRESS", "INTERFACE", "GPUS", "NCCL OVER"}, nodes); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "\nPAIR\tBANDWIDTH\tROUND TRIP\tCLOCKS")
+	fmt.Fprintln(p.out)
 	for _, pair := range r.Pairs {
-		name := clean(names[pair.A] + " - " + names[pair.B])
+		name := names[pair.A] + " - " + names[pair.B]
 		if pair.Bytes == 0 {
-			fmt.Fprintf(w, "%s\t%s\n", name, clean(pair.Trouble))
+			pairs = append(pairs, []string{name, pair.Trouble})
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, preflight.Rate(pair.Bytes), shortly(pair.RTT), shortly(pair.Ahead))
+		pairs = append(pairs, []string{name, preflight.Rate(pair.Bytes), shortly(pair.RTT), shortly(pair.Ahead)})
 	}
 	if r.Whole > 0 {
-		fmt.Fprintf(w, "all\t%s\n", preflight.Rate(r.Whole))
+		pairs = append(pairs, []string{"all", preflight.Rate(r.Whole)})
 	}
-	if err := w.Flush(); err != nil {
+	if err := table(p.out, []string{"PAIR", "BANDWIDTH", "ROUND TRIP", "CLOCKS"}, pairs); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.out)

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,16 +70,15 @@ func (p *program) nccl(ctx context.Context, files fs.FS, peers []string, export 
 	if ok, err := p.document(report); ok || err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SETTING\tVALUE\tWHY")
+	var rows [][]string
 	for _, s := range report.Settings {
 		why := s.Why
 		if s.Yours != "" {
 			why = "yours, " + s.Yours + ", stays; otherwise: " + why
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, clean(s.Value), clean(why))
+		rows = append(rows, []string{s.Name, s.Value, why})
 	}
-	if err := w.Flush(); err != nil {
+	if err := table(p.out, []string{"SETTING", "VALUE", "WHY"}, rows); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.out)

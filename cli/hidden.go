@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -95,7 +94,7 @@ func (p *program) unpack(args []string) error {
 	}
 	var data []byte
 	for i := 0; ; i++ {
-		part, err := os.ReadFile(filepath.Join(args[0], "part-"+strconv.Itoa(i)))
+		part, err := os.ReadFile(filepath.Join(args[0], code.PartName(i)))
 		if errors.Is(err, fs.ErrNotExist) {
 			break
 		}

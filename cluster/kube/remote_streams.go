@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"ainexus.io/api"
@@ -22,7 +23,7 @@ import (
 )
 
 // labelIndex is where a pod of an Indexed Job says which one it is.
-const labelIndex = "batch.kubernetes.io/job-completion-index"
+const labelIndex = batchv1.JobCompletionIndexAnnotation // the label is called the same
 
 // logRest is how often a follower looks for pods that began.
 const logRest = 500 * time.Millisecond
@@ -76,6 +77,7 @@ type reader struct {
 	out     io.Writer
 	begun   map[string]bool // by uid of the pod
 	running int
+	calm    bool       // all pods have begun, so that nothing is to be looked for until one ends
 	ended   chan error // of those that run
 	pods    sync.WaitGroup
 	mu      sync.Mutex // of out
@@ -94,8 +96,10 @@ func (r *reader) begin(ctx context.Context, o *v1alpha1.NexusJob, attempt int, l
 			Hint: "pods of a job that is over are kept for 24 hours, those of an attempt that was taken back are not"}
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.Pod) int { return cmp.Compare(indexOf(&a), indexOf(&b)) })
+	r.calm = len(list.Items) >= len(o.Status.Seats)
 	for i := range list.Items {
 		pod := &list.Items[i]
+		r.calm = r.calm && started(pod)
 		if r.begun[string(pod.UID)] || !started(pod) || !r.meant(pod) {
 			continue
 		}
@@ -114,7 +118,11 @@ func (r *reader) begin(ctx context.Context, o *v1alpha1.NexusJob, attempt int, l
 
 // rest waits a little, or until a pod is read to its end.
 func (r *reader) rest(ctx context.Context) error {
-	timer := time.NewTimer(logRest)
+	pause := logRest
+	if r.calm && r.running > 0 {
+		pause = 10 * logRest
+	}
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case err := <-r.ended:

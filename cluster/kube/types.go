@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -260,7 +261,7 @@ func podOf(o *corev1.Pod) *pod {
 	p.stuck, p.stuckWhy = stuck(o)
 	for _, c := range o.Status.ContainerStatuses {
 		if t := c.State.Terminated; c.Name == containerMain && t != nil {
-			index, _ := strconv.Atoi(o.Annotations["batch.kubernetes.io/job-completion-index"])
+			index, _ := strconv.Atoi(o.Annotations[batchv1.JobCompletionIndexAnnotation])
 			p.end = &ending{index: index, exit: int(t.ExitCode), oom: t.Reason == "OOMKilled", message: t.Message, at: t.FinishedAt.Time, deleted: deletedBefore(o, t.FinishedAt.Time)}
 			if t.Signal > 0 {
 				p.end.exit = 128 + int(t.Signal)

@@ -112,7 +112,7 @@ func addCode(spec *corev1.PodSpec, o *v1alpha1.NexusJob, opts Options) {
 	sources := make([]corev1.VolumeProjection, parts)
 	for i := range sources {
 		sources[i].Secret = &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: partName(o.Name, i)},
-			Items: []corev1.KeyToPath{{Key: "part", Path: "part-" + strconv.Itoa(i)}}}
+			Items: []corev1.KeyToPath{{Key: "part", Path: code.PartName(i)}}}
 	}
 	spec.Volumes = append(spec.Volumes,
 		corev1.Volume{Name: "code-parts", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: sources}}},

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"ainexus.io/nexus"
@@ -23,10 +24,12 @@ const Most = 4 << 20
 
 // Archive is a directory, packed.
 type Archive struct {
-	Data  []byte // tar, gzip
-	Sum   string // SHA-256 of Data, in hex
-	Files int
+	Data []byte // tar, gzip
+	Sum  string // SHA-256 of Data, in hex
 }
+
+// PartName is what the i-th part of an archive is called where it is unpacked.
+func PartName(i int) string { return "part-" + strconv.Itoa(i) }
 
 // Pack packs what is in a directory, without .git and what .gitignore files leave out.
 func Pack(dir string) (Archive, error) {
@@ -46,7 +49,7 @@ func Pack(dir string) (Archive, error) {
 		return Archive{}, fmt.Errorf("packing %s: %w", dir, err)
 	}
 	sum := sha256.Sum256(buffer.Bytes())
-	return Archive{Data: buffer.Bytes(), Sum: hex.EncodeToString(sum[:]), Files: p.files}, nil
+	return Archive{Data: buffer.Bytes(), Sum: hex.EncodeToString(sum[:])}, nil
 }
 
 // bounded is a buffer that refuses to grow beyond [Most].
@@ -62,9 +65,8 @@ func (b *bounded) Write(data []byte) (int, error) {
 }
 
 type packer struct {
-	root  string
-	out   *tar.Writer
-	files int
+	root string
+	out  *tar.Writer
 }
 
 // walk packs a directory below the root, in order of name.
@@ -118,7 +120,6 @@ func (p *packer) file(name string, info fs.FileInfo) error {
 	if err := p.out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: info.Size()}); err != nil {
 		return err
 	}
-	p.files++
 	if _, err = io.CopyN(p.out, in, info.Size()); errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s became shorter while it was read", name)
 	}
@@ -135,7 +136,6 @@ func (p *packer) link(name string) error {
 		return &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: fmt.Sprintf("%s is a link to %s, which is not below %s", name, to, p.root),
 			Hint: "leave it out with a .gitignore, or copy what it means"}
 	}
-	p.files++
 	return p.out.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: filepath.ToSlash(to), Mode: 0o777})
 }
 

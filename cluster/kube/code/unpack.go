@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 )
 
-// MostUnpacked bounds what an archive may become, in bytes.
-const MostUnpacked = 1 << 30
+// mostUnpacked bounds what an archive may become, in bytes.
+const mostUnpacked = 1 << 30
 
 // Unpack lays an archive out in a directory that is there. Nothing is written before its sum is right, and nothing
 // outside the directory.
@@ -31,7 +31,7 @@ func Unpack(data []byte, sum, dir string) error {
 		return err
 	}
 	defer root.Close()
-	in := tar.NewReader(io.LimitReader(zip, MostUnpacked))
+	in := tar.NewReader(io.LimitReader(zip, mostUnpacked))
 	for {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
