@@ -74,7 +74,7 @@ func Dial(ctx context.Context, addr string, opts ClientOptions) (*Client, error)
 		if err == nil {
 			return c, nil
 		}
-		if last == nil || ctx.Err() == nil {
+		if last == nil || !over(ctx) {
 			last = err // rather than that ctx cut an attempt short
 		}
 		// Jitter, so that the ranks of a large job do not knock all at once.
@@ -87,6 +87,12 @@ func Dial(ctx context.Context, addr string, opts ClientOptions) (*Client, error)
 		}
 		pause = min(2*pause, longest)
 	}
+}
+
+// over tells whether ctx has ended or is about to: a connection's timer may fire a moment before ctx's own.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func dialOnce(ctx context.Context, addr string, opts ClientOptions) (*Client, error) {

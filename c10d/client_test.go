@@ -239,9 +239,10 @@ func TestDialWaitsForTheServer(t *testing.T) {
 }
 
 func TestDialGivesUpWithItsContext(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err := Dial(ctx, "127.0.0.1:1", ClientOptions{MinBackoff: time.Millisecond})
+	// Hardly a pause, so that the deadline often falls into an attempt.
+	_, err := Dial(ctx, "127.0.0.1:1", ClientOptions{MinBackoff: time.Microsecond, MaxBackoff: time.Microsecond})
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "refused") {
 		t.Fatalf("%v; want the deadline, and what the last attempt met", err)
 	}
