@@ -121,6 +121,9 @@ func (p *Place) place(ctx context.Context, d nexus.Placement) error {
 			}
 		}
 		s.Reason, s.Message = "Admitted", fmt.Sprintf("attempt %d on %s: %s", d.Attempt, nodesOf(d.Seats), d.Seats[0].Because)
+		if f := s.Defaults; f != nil {
+			s.Message += "; " + defaulted(f)
+		}
 		p.view.placing(d.Job, d.Attempt)
 		return "Admitted", nil
 	})
@@ -172,6 +175,7 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 		next.Status.ObservedGeneration = next.Generation
 		setConditions(next, p.Now())
 		setDurability(next, &st.job.Spec, p.Now())
+		setDefaulted(next, p.Now())
 		written, err := p.put(ctx, next)
 		switch {
 		case err == nil && written.UID != next.UID, apierrors.IsNotFound(err):

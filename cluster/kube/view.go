@@ -27,7 +27,9 @@ type view struct {
 	left    map[string]map[int][]*ending // of pods that are gone, by job and attempt
 	nodes   map[string]nexus.Node        // as if empty
 	queues  map[string]nexus.Queue
-	shown   map[string]nexus.Node // as last told
+	// defaults are of jobs that are not admitted yet.
+	defaults Defaults
+	shown    map[string]nexus.Node // as last told
 
 	pools    map[string]*slicesPool // of devices that are given in parts
 	claims   map[string][]share     // by namespace/name
@@ -79,6 +81,7 @@ func newView() *view {
 func (v *view) setJob(o *v1alpha1.NexusJob) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	o = v.withDefaults(o)
 	id := string(o.UID)
 	r := v.jobs[id]
 	switch {

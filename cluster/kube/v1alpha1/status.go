@@ -24,6 +24,8 @@ type JobStatus struct {
 	Preemptions int `json:"preemptions,omitempty"`
 	// Losses is how many attempts in a row were lost with their nodes, or found no room.
 	Losses int `json:"losses,omitempty"`
+	// Defaults are what the job has that its spec leaves out: as they are while it waits, then as they were when it was first admitted.
+	Defaults *Defaults `json:"defaults,omitempty"`
 	// Seats are what the living attempt has, one per node in group rank order.
 	Seats []Seat `json:"seats,omitempty"`
 	// Stop is what was asked of a Stopping job: cancel, preempt or resize; StopFor is whom it makes room for.
