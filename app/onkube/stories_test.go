@@ -31,6 +31,7 @@ func TestKubeStories(t *testing.T) {
 		{"drained", drainedGangGoesElsewhere, 0},
 		{"lost", lostNodeBlocksNobody, 0},
 		{"no-image", whatCannotStartIsGivenUp, 0},
+		{"user", imagesOfRoot, 0},
 		{"foreign", foreignJobsWaitInLine, 0},
 		{"scale-up", autoscalerSeesAGang, 0},
 		{"slices", slicesAreCountedByProfile, 0},

@@ -115,6 +115,9 @@ func (p *Place) place(ctx context.Context, d nexus.Placement) error {
 		s.Phase, s.Attempt, s.Seats = string(nexus.Starting), d.Attempt, seatsFor(d.Seats)
 		s.Started, s.NotBefore, s.Stop, s.StopFor = micro(p.Now()), metav1.MicroTime{}, "", ""
 		s.GPUs, s.Reserved, s.StuckSince = 0, nil, metav1.MicroTime{}
+		if s.User == 0 && p.view.rooted(&r.job.Spec) {
+			s.User = user
+		}
 		for _, seat := range d.Seats {
 			if seat.Share == 0 {
 				s.GPUs += len(seat.GPUs)

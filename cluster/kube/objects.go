@@ -121,19 +121,17 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 	addVolumes(&spec, &j.Spec)
 	addLauncher(&spec, opts)
 	addCode(&spec, o, opts)
-	restrict(&spec)
+	restrict(&spec, o.Status.User)
 	return spec
 }
 
-// user is who runs in the pods of jobs. An image's own user is not known before it runs, and is root in most.
-const user = int64(1000)
-
 // restrict makes a pod one that Pod Security's restricted level takes. Its root stays writable: training scripts
-// write where they stand.
-func restrict(spec *corev1.PodSpec) {
+// write where they stand. The workers are the image's own user where none is named (user.go), our init containers are
+// always the same, and a group that they have in common may write to what is mounted.
+func restrict(spec *corev1.PodSpec, as int64) {
 	id, yes, no, atNeed := user, true, false, corev1.FSGroupChangeOnRootMismatch
 	spec.SecurityContext = &corev1.PodSecurityContext{
-		RunAsNonRoot: &yes, RunAsUser: &id, RunAsGroup: &id, FSGroup: &id, FSGroupChangePolicy: &atNeed,
+		RunAsNonRoot: &yes, FSGroup: &id, FSGroupChangePolicy: &atNeed,
 		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
 	if spec.Subdomain != "" { // NCCL and gloo take any port between pods: these, so that a NetworkPolicy can name them
@@ -145,6 +143,13 @@ func restrict(spec *corev1.PodSpec) {
 				AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			}
 		}
+	}
+	for i := range spec.InitContainers {
+		c := spec.InitContainers[i].SecurityContext
+		c.RunAsUser, c.RunAsGroup = &id, &id
+	}
+	if as > 0 {
+		spec.SecurityContext.RunAsUser, spec.SecurityContext.RunAsGroup = &as, &as
 	}
 }
 

@@ -108,6 +108,9 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	}
 	running := 0
 	for _, pod := range s.pods {
+		if pod.notRoot && s.object.Status.User == 0 {
+			return 0, p.asOther(ctx, s)
+		}
 		if pod.stuck != "" {
 			return p.stuck(ctx, s, pod)
 		}
@@ -184,6 +187,7 @@ const (
 	stopUnadmit nexus.StopKind = "unadmit" // the kube-scheduler found no room for it
 	stopLost    nexus.StopKind = "lost"    // a pod of it is taken away
 	stopStuck   nexus.StopKind = "stuck"   // a container of it cannot be started
+	stopUser    nexus.StopKind = "user"    // its image's own user is root
 )
 
 // stopRunning asks a living attempt to stop.

@@ -217,6 +217,7 @@ type pod struct {
 	lost            string         // it ended through no fault of its own, or is about to: why
 	stuck           string         // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
 	stuckWhy        string         // the same in a sentence
+	notRoot         bool           // that is that its image's user is root, or not certainly another
 }
 
 // ending is how the container of a rank's agent ended.
@@ -261,6 +262,7 @@ func podOf(o *corev1.Pod) *pod {
 		}
 	}
 	p.stuck, p.stuckWhy = stuck(o)
+	p.notRoot = refusedAsRoot(o)
 	for _, c := range o.Status.ContainerStatuses {
 		if t := c.State.Terminated; c.Name == containerMain && t != nil {
 			index, _ := strconv.Atoi(o.Annotations[batchv1.JobCompletionIndexAnnotation])

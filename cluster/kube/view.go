@@ -29,6 +29,7 @@ type view struct {
 	queues  map[string]nexus.Queue
 	// defaults are of jobs that are not admitted yet.
 	defaults Defaults
+	images   images                // those whose own user cannot be
 	shown    map[string]nexus.Node // as last told
 
 	pools    map[string]*slicesPool // of devices that are given in parts
@@ -102,6 +103,9 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	first := r.object == nil
 	r.object = o
 	r.job, r.unable = jobOf(o, v.sharing)
+	if o.Status.User > 0 {
+		v.images.note(&r.job.Spec)
+	}
 	v.enlist(id, r, true)
 	v.resolve(r)
 	if !isForeign(o) && (first || before != r.job.Phase) {

@@ -40,6 +40,8 @@ type JobStatus struct {
 	Served  metav1.Duration  `json:"served,omitzero"`
 	// StuckSince is since when a container of the living attempt cannot be started.
 	StuckSince metav1.MicroTime `json:"stuckSince,omitzero"`
+	// User is whom its pods run as, since the image's own user cannot be. Default: the image's own.
+	User int64 `json:"user,omitempty"`
 	// Finished is when the job was over.
 	Finished metav1.MicroTime `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from starting.
