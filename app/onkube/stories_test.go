@@ -26,6 +26,7 @@ func TestKubeStories(t *testing.T) {
 		{"successor", successorGoesOn, 0},
 		{"quota", quotaHolds, 0},
 		{"refused", whatCannotBeIsRefused, 0},
+		{"bad-input", badInput, 0},
 		{"preempt", preemptionGoesStepByStep, 0},
 		{"given-up", preemptorThatGivesUp, 0},
 		{"drained", drainedGangGoesElsewhere, 0},

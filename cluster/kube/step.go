@@ -268,7 +268,7 @@ func (p *Place) tellReason(ctx context.Context, s standing) error {
 	case s.wrong != nil:
 		reason, message = "Invalid", refusal(s.wrong)
 	case s.held && s.hold.Code != "":
-		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()
+		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()+p.limit(s)
 		if last := s.object.Status.Result; s.hold.Code == nexus.WaitBackoff && last != nil {
 			message += ": " + last.Message
 		}
