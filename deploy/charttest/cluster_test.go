@@ -110,7 +110,7 @@ func TestTheChartOnACluster(t *testing.T) {
 		play func(*testing.T, *stage)
 	}{
 		{"install", install}, {"its pods are made", podsAreMade}, {"the controller runs a job by its rights", controls}, {"a node's agent tells of its GPUs", announces},
-		{"upgrade and rollback leave jobs alone", upgrades}, {"it uses the rights that it has", usesItsRights}, {"monitoring", monitors}, {"uninstall", uninstalls},
+		{"upgrade and rollback leave jobs alone", upgrades}, {"it uses the rights that it has", usesItsRights}, {"monitoring", monitors}, {"uninstall", uninstalls}, {"builtin metrics scale the application", scales},
 		{"upgrade from the chart before", upgradesFromBefore},
 	} {
 		if !t.Run(act.name, func(t *testing.T) { act.play(t, s) }) {
