@@ -100,6 +100,33 @@ func TestRanksThatWaitForMoreRanksThanThereAre(t *testing.T) {
 	}
 }
 
+// On several nodes nothing is told unless as many wait from each of them as it has workers; the agents themselves, which meet in the
+// store too, do not count.
+func TestRanksOfSeveralNodesThatWaitForMore(t *testing.T) {
+	end := func(host string, port int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr(host), uint16(port))
+	}
+	a := &agent{place: place{groups: 2, hosts: map[string]int{"10.0.0.1": 2, "10.0.0.2": 1}}}
+	for _, test := range []struct {
+		name string
+		ends []netip.AddrPort
+		all  bool
+	}{
+		{"all", []netip.AddrPort{end("10.0.0.1", 1), end("10.0.0.1", 2), end("10.0.0.2", 1)}, true},
+		{"one node's children, of which there are as many", []netip.AddrPort{end("10.0.0.1", 1), end("10.0.0.1", 2), end("10.0.0.1", 3)}, false},
+		{"another machine", []netip.AddrPort{end("10.0.0.1", 1), end("10.0.0.1", 2), end("10.0.0.3", 1)}, false},
+	} {
+		if got := a.fromAllNodes(test.ends); got != test.all {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+	meets := client(3)
+	meets.Key = "/nexus/pace/0/1"
+	if got := a.withoutAgents([]c10d.Caller{client(1, "/x"), meets}); len(got) != 1 || got[0].Addr.Port() != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestWhatIsSaidOfRanksThatThereAreNot(t *testing.T) {
 	s := surplus{wants: lack{rank: 4, key: "/default_pg/0//cpu//0/4"}}
 	const hint = " (hint: leave world_size out of init_process_group, or pass WORLD_SIZE; for more ranks ask for more workers or nodes)"
