@@ -52,6 +52,7 @@ func New(opts Options) (*Place, error) {
 		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), read: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 30*time.Second)),
 	}
+	p.view.defaults, p.view.images.standard = opts.Defaults, opts.Image
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if p.clients, err = newClients(c, func(next http.RoundTripper) http.RoundTripper { return &gate{next, p} }); err != nil {
 		return nil, err

@@ -288,7 +288,7 @@ func (c *Client) Why(ctx context.Context, ref string) (nexus.Why, error) {
 		w.Reason = *v.Reason
 	}
 	for _, condition := range o.Status.Conditions {
-		if strings.HasPrefix(condition.Type, "Checkpoint") && condition.Status == metav1.ConditionTrue {
+		if (strings.HasPrefix(condition.Type, "Checkpoint") || condition.Type == ConditionDefaulted) && condition.Status == metav1.ConditionTrue {
 			w.Notes = append(w.Notes, condition.Message)
 		}
 	}

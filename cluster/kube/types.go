@@ -55,6 +55,8 @@ type Options struct {
 	// Templates are nodes that an autoscaler may add, for queues with scale_up; see [ParseTemplate]. Nodes like those there
 	// are count too. Default: only those.
 	Templates []nexus.Node
+	// Defaults are what jobs get that they leave out. Default: what the job file says.
+	Defaults Defaults
 	// ScaleUpTimeout is how long a pod of a queue with scale_up may find no node. Default: 10 min.
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to
@@ -103,7 +105,7 @@ func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
 	if j.Phase.Live() {
 		j.Placement = &nexus.Placement{Job: j.ID, Attempt: s.Attempt, Seats: seatsOf(s.Seats)}
 	}
-	document, err := o.Document()
+	document, err := completed(o).Document()
 	if err != nil {
 		return j, err
 	}
@@ -215,6 +217,7 @@ type pod struct {
 	lost            string         // it ended through no fault of its own, or is about to: why
 	stuck           string         // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
 	stuckWhy        string         // the same in a sentence
+	notRoot         bool           // that is that its image's user is root, or not certainly another
 }
 
 // ending is how the container of a rank's agent ended.
@@ -259,6 +262,7 @@ func podOf(o *corev1.Pod) *pod {
 		}
 	}
 	p.stuck, p.stuckWhy = stuck(o)
+	p.notRoot = refusedAsRoot(o)
 	for _, c := range o.Status.ContainerStatuses {
 		if t := c.State.Terminated; c.Name == containerMain && t != nil {
 			index, _ := strconv.Atoi(o.Annotations[batchv1.JobCompletionIndexAnnotation])

@@ -27,7 +27,10 @@ type view struct {
 	left    map[string]map[int][]*ending // of pods that are gone, by job and attempt
 	nodes   map[string]nexus.Node        // as if empty
 	queues  map[string]nexus.Queue
-	shown   map[string]nexus.Node // as last told
+	// defaults are of jobs that are not admitted yet.
+	defaults Defaults
+	images   images                // those whose own user cannot be
+	shown    map[string]nexus.Node // as last told
 
 	pools    map[string]*slicesPool // of devices that are given in parts
 	claims   map[string][]share     // by namespace/name
@@ -79,6 +82,7 @@ func newView() *view {
 func (v *view) setJob(o *v1alpha1.NexusJob) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	o = v.withDefaults(o)
 	id := string(o.UID)
 	r := v.jobs[id]
 	switch {
@@ -99,6 +103,9 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	first := r.object == nil
 	r.object = o
 	r.job, r.unable = jobOf(o, v.sharing)
+	if o.Status.User > 0 {
+		v.images.note(&r.job.Spec)
+	}
 	v.enlist(id, r, true)
 	v.resolve(r)
 	if !isForeign(o) && (first || before != r.job.Phase) {

@@ -24,6 +24,8 @@ type JobStatus struct {
 	Preemptions int `json:"preemptions,omitempty"`
 	// Losses is how many attempts in a row were lost with their nodes, or found no room.
 	Losses int `json:"losses,omitempty"`
+	// Defaults are what the job has that its spec leaves out: as they are while it waits, then as they were when it was first admitted.
+	Defaults *Defaults `json:"defaults,omitempty"`
 	// Seats are what the living attempt has, one per node in group rank order.
 	Seats []Seat `json:"seats,omitempty"`
 	// Stop is what was asked of a Stopping job: cancel, preempt or resize; StopFor is whom it makes room for.
@@ -38,6 +40,8 @@ type JobStatus struct {
 	Served  metav1.Duration  `json:"served,omitzero"`
 	// StuckSince is since when a container of the living attempt cannot be started.
 	StuckSince metav1.MicroTime `json:"stuckSince,omitzero"`
+	// User is whom its pods run as, since the image's own user cannot be. Default: the image's own.
+	User int64 `json:"user,omitempty"`
 	// Finished is when the job was over.
 	Finished metav1.MicroTime `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from starting.

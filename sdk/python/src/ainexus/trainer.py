@@ -55,11 +55,11 @@ class DistributedTrainer:
         self, backend: Optional[str] = None, init_method: Optional[str] = None, timeout_minutes: float = 30, *,
         checkpoints: Optional[str] = None, keep: int = 3, env: Optional[Env] = None,
     ) -> None:
-        """`backend`: nccl where there is CUDA, else gloo. `init_method`: the launcher's store. `timeout_minutes`: of one
-        collective. `checkpoints`: directory of those saved without a path, of which the newest `keep` stay; default
+        """`backend`: by default $NEXUS_BACKEND, else nccl where there is CUDA, else gloo. `init_method`: the launcher's
+        store. `timeout_minutes`: of one collective. `checkpoints`: directory of those saved without a path, of which the newest `keep` stay; default
         $NEXUS_CHECKPOINT_PATH/<job>, or "checkpoints"."""
         self.env = env or Env.read()
-        self.backend = backend or ("nccl" if self._has_nccl() else "gloo")
+        self.backend = backend or self.env.backend or ("nccl" if self._has_nccl() else "gloo")
         self.device = self._device()
         self.log = setup_distributed_logger("ainexus", rank=self.env.rank)
         self._init_method = init_method
