@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"sync"
 	"time"
@@ -56,6 +57,7 @@ type attempt struct {
 type record struct {
 	object *v1alpha1.NexusJob // read only
 	job    nexus.Job
+	unread error // what of its spec cannot be read
 	wrong  error // why the planner does not hear of it
 	unable error // that, as far as its own spec tells
 	hold   nexus.Reason
@@ -93,6 +95,9 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 		}
 		v.jobs[id] = r
 	case !newer(&o.ObjectMeta, &r.object.ObjectMeta):
+		if o.ResourceVersion == r.object.ResourceVersion && !isForeign(o) {
+			r.object = o // what we wrote has come back: the copy that the watch keeps will do for both
+		}
 		return
 	}
 	v.seat(id, r, false)
@@ -101,8 +106,11 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	}
 	before := r.job.Phase
 	first := r.object == nil
+	if first || isForeign(o) || o.Generation != r.object.Generation || !reflect.DeepEqual(o.Status.Defaults, r.object.Status.Defaults) {
+		r.job.Spec, r.unread = specOf(o)
+	}
 	r.object = o
-	r.job, r.unable = jobOf(o, v.sharing)
+	r.job, r.unable = jobAs(o, r.job.Spec, r.unread, v.sharing)
 	if o.Status.User > 0 {
 		v.images.note(&r.job.Spec)
 	}

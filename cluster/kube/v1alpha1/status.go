@@ -4,6 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// One controller writes all of a status, so the API server need not keep whose each field of it is: that was half of a
+// job's size, and much of what a write of it costs.
+// +structType=atomic
+
 // JobStatus is the record of a job: the budget of restarts lives here, whatever becomes of the objects below.
 type JobStatus struct {
 	// ObservedGeneration is the generation of the spec that the rest is about.
