@@ -127,6 +127,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	a.until(`^ann holds it, and it waits until it is released$`, "why", "big")
 	a.nexus(0, `big \(`+waits+`\) is released`, "release", "big")
 	a.until(`others hold|waits for|does not fit|are free`, "why", "big")
+	a.until(`^position in line: 1\nexpected to start: that cannot be known: those ahead of it have not said when they end \(max_duration\)(.|\n)*^as of 20.*, \d+s ago$`, "why", "big")
 	a.nexus(0, `has priority low`, "prio", waits, "low")
 	a.until(`^big +training +low +Pending`, "ps")
 	a.nexus(5, `only what waits can be held`, "hold", "train_1")

@@ -51,12 +51,13 @@ func (v *view) ours(node string) map[int]bool {
 func (v *view) delta() nexus.Delta {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.told && len(v.dirtyJobs)+len(v.dirtyNodes) == 0 && !v.planted {
+	if v.told && len(v.dirtyJobs)+len(v.dirtyNodes) == 0 && !v.planted && v.lessons.told == nil {
 		return nexus.Delta{Version: v.version}
 	}
 	d := nexus.Delta{Full: !v.told}
 	if d.Full {
 		v.told, v.planted = true, true
+		v.recall()
 		for id := range v.jobs {
 			v.dirtyJobs[id] = true
 		}
@@ -95,6 +96,7 @@ func (v *view) delta() nexus.Delta {
 	clear(v.dirtyJobs)
 	clear(v.dirtyNodes)
 	v.planted = false
+	d.History, v.lessons.told = v.lessons.told, nil
 	if d.Empty() {
 		return nexus.Delta{Version: v.version}
 	}

@@ -241,7 +241,21 @@ func viewOf(o *v1alpha1.NexusJob) api.JobView {
 	if wrong != nil {
 		v.Sentence = cmp.Or(o.Status.Message, refusal(wrong))
 	}
+	if l := o.Status.Line; l != nil {
+		v.ETA, v.Expected = l.StartsBy.Time, estimateOf(l)
+		if v.Expected != nil {
+			v.ETA = v.Expected.Median
+		}
+	}
 	return v
+}
+
+// estimateOf takes back what [lineOf] does.
+func estimateOf(l *v1alpha1.Line) *nexus.Estimate {
+	if l.Expected == nil {
+		return nil
+	}
+	return &nexus.Estimate{At: l.AsOf.Time, Low: l.Expected.Earliest.Time, Median: l.Expected.Likely.Time, High: l.Expected.Latest.Time}
 }
 
 // noticesOf says what of a job file has no effect on a cluster, or is not what it seems.
@@ -286,6 +300,9 @@ func (c *Client) Why(ctx context.Context, ref string) (nexus.Why, error) {
 	w := nexus.Why{Job: v.ID, Phase: v.Phase, Sentence: cmp.Or(v.Sentence, o.Status.Message)}
 	if v.Reason != nil {
 		w.Reason = *v.Reason
+	}
+	if l := o.Status.Line; l != nil && v.Phase == nexus.Pending {
+		w.Position, w.Start, w.Expected, w.AsOf = l.Place, l.StartsBy.Time, estimateOf(l), l.AsOf.Time
 	}
 	for _, condition := range o.Status.Conditions {
 		if strings.HasPrefix(condition.Type, "Checkpoint") && condition.Status == metav1.ConditionTrue {

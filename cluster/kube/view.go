@@ -11,6 +11,7 @@ import (
 
 	"ainexus.io/cluster/kube/v1alpha1"
 	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
 )
 
 // view is what was told of the cluster, and what of it the planner has not heard of yet.
@@ -35,6 +36,9 @@ type view struct {
 	sharing  bool                   // there are such devices
 	rejudged []string               // jobs that were judged anew when there came to be such
 
+	lessons lessons
+	pruned  bool // the server's NexusJob knows no line: its definition is older than we are
+
 	version    uint64
 	told       bool
 	dirtyJobs  map[string]bool
@@ -56,7 +60,9 @@ type record struct {
 	wrong  error // why the planner does not hear of it
 	unable error // that, as far as its own spec tells
 	hold   nexus.Reason
-	held   bool // hold was told by the planner
+	line   *v1alpha1.Line  // where it stands, as last foreseen; nil: nobody has looked
+	start  *nexus.Estimate // as made when it began to wait for its turn; nil: none was
+	held   bool            // hold was told by the planner
 	// stale says that the numbers of hold are not those that were written, asked that they are to be written now.
 	stale, asked bool
 	written      time.Time // when they were
@@ -99,6 +105,13 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	first := r.object == nil
 	r.object = o
 	r.job, r.unable = jobOf(o, v.sharing)
+	if v.told && !first && !before.Over() && r.job.Phase.Over() {
+		v.lessons.over(r)
+	}
+	if r.start != nil && r.job.Phase == nexus.Starting {
+		is, start := titled(o, r.job), *r.start
+		v.lessons.learn(func(l *policy.Learner) { l.Started(&is, start) })
+	}
 	v.enlist(id, r, true)
 	v.resolve(r)
 	if !isForeign(o) && (first || before != r.job.Phase) {
@@ -106,7 +119,7 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 		v.stir(o.Namespace, o.Name)
 	}
 	if r.job.Phase != nexus.Pending {
-		r.hold, r.held = nexus.Reason{}, false
+		r.hold, r.held, r.line, r.start = nexus.Reason{}, false, nil, nil
 	}
 	v.dirtyJobs[id] = true
 	v.seat(id, r, true)
@@ -280,8 +293,8 @@ func (v *view) answer(ids ...string) {
 	v.ring()
 }
 
-// hold remembers why jobs wait, and gives those that have to be told otherwise than before.
-func (v *view) hold(holds []nexus.Hold) (changed []string) {
+// hold remembers why jobs wait, as of a time, and gives those that have to be told otherwise than before.
+func (v *view) hold(holds []nexus.Hold, at time.Time) (changed []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, h := range holds {
@@ -294,6 +307,7 @@ func (v *view) hold(holds []nexus.Hold) (changed []string) {
 		}
 		r.stale = r.stale || r.hold != h.Reason
 		r.hold, r.held = h.Reason, true
+		r.foresee(h, at)
 	}
 	return changed
 }
