@@ -7,6 +7,8 @@ const (
 	foretellEvery = 5 * time.Second
 	// foretellPart is which part of one processor that may take: it costs a plan from scratch.
 	foretellPart = 50
+	// foretellMost is how long nobody looks at most, however long that takes on a machine that is busy with other things.
+	foretellMost = 2 * time.Minute
 )
 
 // foretell has the place know where those stand in line who wait, and when they are expected to start, until the controller
@@ -24,6 +26,6 @@ func (c *Controller) foretell() {
 		if line, at, err := c.engine.Line(c.life.ctx); err == nil { // else it has not looked yet, or ends
 			c.place.Foretell(line, at)
 		}
-		pause = max(foretellEvery, foretellPart*time.Since(began))
+		pause = min(max(foretellEvery, foretellPart*time.Since(began)), foretellMost)
 	}
 }

@@ -210,14 +210,38 @@ func (e *Engine) Forecast(ctx context.Context, job nexus.Job) (nexus.Forecast, e
 	return sched.WouldPlace(explainer.Snapshot(), e.policy, job), nil
 }
 
-// Line is Brief for everybody who waits, by place in line, and the time that it is as of. It costs a plan from scratch, during
-// which cycles go on.
+// longLine is how many have to wait for a plan from scratch to cost too much memory for what it adds.
+const longLine = 1000
+
+// Line is Brief for everybody who waits, by place in line, and the time that it is as of. A short line costs a plan from
+// scratch, during which cycles go on; of a long one it is told what the last cycle left, without sentences.
 func (e *Engine) Line(ctx context.Context) ([]nexus.Why, time.Time, error) {
+	if line, at := e.long(); line != nil {
+		return line, at, nil
+	}
 	explainer, err := e.explain(ctx)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	return explainer.Line(), explainer.Snapshot().At, nil
+}
+
+// long is [Engine.Line] where that is long; else nil.
+func (e *Engine) long() ([]nexus.Why, time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.planner.Waiting() <= longLine {
+		return nil, time.Time{}
+	}
+	holds := e.planner.Line()
+	line := make([]nexus.Why, len(holds))
+	for i, h := range holds {
+		line[i] = nexus.Why{Job: h.Job, Phase: nexus.Pending, Reason: h.Reason, Position: h.Place, Expected: h.Start}
+		if h.Reason.Code.InLine() {
+			line[i].Start = h.Reason.Until
+		}
+	}
+	return line, e.cluster.Now()
 }
 
 // explain is the explanation of how things stand, made when somebody first asks for it.
