@@ -66,8 +66,8 @@ func (v *view) delta() nexus.Delta {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(v.dirtyJobs)) {
-		if r := v.jobs[id]; r != nil && r.wrong == nil && !r.job.Phase.Over() {
-			d.Jobs = append(d.Jobs, forPlanner(r.job))
+		if r := v.jobs[id]; r != nil && r.wrong == nil && !r.job.Phase.Over() && !isArray(&r.job) {
+			d.Jobs = append(d.Jobs, forPlanner(titled(r.object, r.job)))
 			if kept := r.object.Status.Reserved; kept != nil && d.Full {
 				d.Reserve = append(d.Reserve, nexus.Reservation{Job: id, Since: kept.Since.Time, Seats: seatsOf(kept.Seats), Resize: kept.Resize})
 			}

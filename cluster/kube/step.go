@@ -37,6 +37,9 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	if isForeign(s.object) {
 		return p.foreignStep(ctx, s)
 	}
+	if isArray(&s.job) {
+		return p.arrayStep(ctx, s)
+	}
 	if slices.ContainsFunc(s.stale, undeleted) {
 		fresh, err := p.clients.job(ctx, s.object.Namespace, s.object.Name)
 		if err != nil {
@@ -54,7 +57,7 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 			}
 		}
 	}
-	cancelled := s.object.Annotations[AnnotationStop] == string(nexus.StopCancel)
+	cancelled := p.view.stopped(s.object)
 	var again time.Duration
 	var err error
 	switch phase := s.job.Phase; {

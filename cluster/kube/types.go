@@ -112,6 +112,14 @@ func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
 		j.Spec.Name = o.Name
 		return j, err
 	}
+	if j.Member = memberOf(o); j.Member != nil {
+		j.Submitted = j.Submitted.Add(time.Duration(j.Member.Index)) // in line they stand by index
+	}
+	if isArray(&j) {
+		if err := unableArray(o, &j.Spec); err != nil {
+			return j, err
+		}
+	}
 	if j.Spec.Resources.CPU == 0 {
 		j.Spec.Resources.CPU = nexus.CPU(max(1, j.Spec.Workers) * 1000)
 	}
@@ -130,8 +138,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 			Hint: "ask for a whole one: resources: {gpus: 1}"}
 	case s.Resources.GPUs.Auto:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpus", Message: "gpus: auto takes what this machine has free, which a cluster is not", Hint: "say how many"}
-	case !s.Array.IsZero():
-		return noArrays()
 	}
 	for name, v := range s.Env {
 		if v.From != "" && !isSecret(v.From) {
@@ -139,10 +145,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 		}
 	}
 	return nil
-}
-
-func noArrays() *nexus.Error {
-	return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on a cluster", Hint: "submit a job for each index"}
 }
 
 // gpusOf is how many GPUs a job asks for, on all nodes together.

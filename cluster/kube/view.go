@@ -16,19 +16,20 @@ import (
 
 // view is what was told of the cluster, and what of it the planner has not heard of yet.
 type view struct {
-	mu      sync.Mutex
-	jobs    map[string]*record              // by uid
-	batch   map[string]map[int]*batchv1.Job // of ours, by uid of the NexusJob and number of the attempt
-	pods    map[string]*pod                 // by namespace/name
-	hosted  map[string]map[string]*pod      // by node, of pods that are not over
-	seated  map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
-	members map[attempt]map[string]*pod
-	names   map[string]string            // uid of a job, by namespace/name
-	awaited map[string]map[string]bool   // uids of jobs that wait for it, by namespace/name
-	left    map[string]map[int][]*ending // of pods that are gone, by job and attempt
-	nodes   map[string]nexus.Node        // as if empty
-	queues  map[string]nexus.Queue
-	shown   map[string]nexus.Node // as last told
+	mu       sync.Mutex
+	jobs     map[string]*record              // by uid
+	batch    map[string]map[int]*batchv1.Job // of ours, by uid of the NexusJob and number of the attempt
+	pods     map[string]*pod                 // by namespace/name
+	hosted   map[string]map[string]*pod      // by node, of pods that are not over
+	seated   map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
+	members  map[attempt]map[string]*pod
+	names    map[string]string             // uid of a job, by namespace/name
+	families map[string]map[string]*record // members of arrays, by namespace/name and uid
+	awaited  map[string]map[string]bool    // uids of jobs that wait for it, by namespace/name
+	left     map[string]map[int][]*ending  // of pods that are gone, by job and attempt
+	nodes    map[string]nexus.Node         // as if empty
+	queues   map[string]nexus.Queue
+	shown    map[string]nexus.Node // as last told
 
 	pools    map[string]*slicesPool // of devices that are given in parts
 	claims   map[string][]share     // by namespace/name
@@ -73,7 +74,7 @@ type record struct {
 func newView() *view {
 	return &view{
 		jobs: map[string]*record{}, batch: map[string]map[int]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
-		names: map[string]string{}, awaited: map[string]map[string]bool{},
+		names: map[string]string{}, families: map[string]map[string]*record{}, awaited: map[string]map[string]bool{},
 		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[string]map[int][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
@@ -100,6 +101,7 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	v.seat(id, r, false)
 	if r.object != nil {
 		v.enlist(id, r, false)
+		v.gather(id, r, false)
 	}
 	before := r.job.Phase
 	first := r.object == nil
@@ -113,10 +115,14 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 		v.lessons.learn(func(l *policy.Learner) { l.Started(&is, start) })
 	}
 	v.enlist(id, r, true)
+	v.gather(id, r, true)
 	v.resolve(r)
 	if !isForeign(o) && (first || before != r.job.Phase) {
 		v.names[key(o.Namespace, o.Name)] = id
 		v.stir(o.Namespace, o.Name)
+	}
+	if isArray(&r.job) {
+		v.lead(o)
 	}
 	if r.job.Phase != nexus.Pending {
 		r.hold, r.held, r.line, r.start = nexus.Reason{}, false, nil, nil
@@ -143,6 +149,7 @@ func (v *view) dropJob(o metav1.Object) {
 	v.dirtyJobs[id] = true
 	v.seat(id, r, false)
 	v.enlist(id, r, false)
+	v.gather(id, r, false)
 	if k := key(r.object.Namespace, r.object.Name); v.names[k] == id { // else there is another of that name by now
 		delete(v.names, k)
 		v.stir(r.object.Namespace, r.object.Name)
