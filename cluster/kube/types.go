@@ -132,6 +132,14 @@ func jobAs(o *v1alpha1.NexusJob, spec nexus.Spec, unread error, sharing bool) (n
 	if unread != nil {
 		return j, unread
 	}
+	if j.Member = memberOf(o); j.Member != nil {
+		j.Submitted = j.Submitted.Add(time.Duration(j.Member.Index)) // in line they stand by index
+	}
+	if isArray(&j) {
+		if err := unableArray(o, &j.Spec); err != nil {
+			return j, err
+		}
+	}
 	if j.Spec.Code != "" && o.Annotations[AnnotationCode] == "" {
 		return j, &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: "there is no code: nexus submit packs and uploads it, kubectl does not",
 			Hint: "submit the job file by nexus submit, or put the code into the image or on a volume"}
@@ -147,8 +155,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 			Hint: "ask for a whole one: resources: {gpus: 1}"}
 	case s.Resources.GPUs.Auto:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpus", Message: "gpus: auto takes what this machine has free, which a cluster is not", Hint: "say how many"}
-	case !s.Array.IsZero():
-		return noArrays()
 	}
 	for name, v := range s.Env {
 		if v.From != "" && !isSecret(v.From) {
@@ -156,10 +162,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 		}
 	}
 	return nil
-}
-
-func noArrays() *nexus.Error {
-	return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on a cluster", Hint: "submit a job for each index"}
 }
 
 // gpusOf is how many GPUs a job asks for, on all nodes together.
