@@ -166,6 +166,7 @@ func (c *Controller) Start() {
 		c.life.running.Go(func() {
 			_ = c.engine.Run(c.life.ctx) // it ends with the context only
 		})
+		c.life.running.Go(c.foretell)
 		c.log.Info("controller started")
 	})
 }

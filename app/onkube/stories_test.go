@@ -38,6 +38,8 @@ func TestKubeStories(t *testing.T) {
 		{"scale-up", autoscalerSeesAGang, 0},
 		{"slices", slicesAreCountedByProfile, 0},
 		{"after", jobsWaitForOthers, 0},
+		{"array", arraysRunTheirMembers, 0},
+		{"line", whoWaitsIsToldUntilWhen, 0},
 		{"cards", sharesOfCards, 0},
 		{"shares", sharesOfAGPU, 0}, // the last: its driver serves the whole cluster
 	} {

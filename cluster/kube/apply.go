@@ -21,7 +21,7 @@ import (
 // became of it. Where a write fails, the other decisions are carried out all the same. What is reserved is recorded first:
 // nobody is asked for his seats for a job of which no record says that it gets them.
 func (p *Place) Apply(ctx context.Context, plan nexus.Plan) error {
-	for _, id := range p.view.hold(plan.Hold) {
+	for _, id := range p.view.hold(plan.Hold, plan.At) {
 		p.queue.Add(id)
 	}
 	failed := p.reserveAll(ctx, plan)
@@ -175,6 +175,7 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 		if err != nil {
 			return err
 		}
+		st.stand(&next.Status)
 		next.Status.ObservedGeneration = next.Generation
 		setConditions(next, p.Now())
 		setDurability(next, &st.job.Spec, p.Now())
@@ -184,6 +185,9 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 		case err == nil && written.UID != next.UID, apierrors.IsNotFound(err):
 			return errMoved // it was deleted, and perhaps there is another of that name
 		case err == nil:
+			if next.Status.Line != nil && written.Status.Line == nil {
+				p.withoutLines()
+			}
 			p.view.setJob(written)
 			p.queue.Add(id)
 			p.tell(written, event)

@@ -221,6 +221,11 @@ func launch(o *v1alpha1.NexusJob, j nexus.Job) []string {
 func orderFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
 	order := nexus.Order{Job: string(o.UID), Attempt: j.Attempt, User: o.Namespace, Spec: j.Spec, Seat: j.Placement.Seats[0]}
 	order.Seat.Node, order.Spec.Env = "", nil // one template is all pods'; the container has the job's environment
+	if j.Member != nil {
+		member := *j.Member
+		member.Array = o.Labels[LabelArray]
+		order.Member = &member
+	}
 	text, err := json.Marshal(order)
 	if err != nil {
 		panic(err) // it was read from JSON
@@ -299,6 +304,10 @@ func envFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
 	}
 	if f := o.Status.Defaults; f != nil && f.Backend != "" {
 		list = append(list, corev1.EnvVar{Name: "NEXUS_BACKEND", Value: f.Backend})
+	}
+	if m := j.Member; m != nil {
+		list = append(list, corev1.EnvVar{Name: "NEXUS_ARRAY_ID", Value: o.Labels[LabelArray]}, corev1.EnvVar{Name: "NEXUS_ARRAY_INDEX", Value: strconv.Itoa(m.Index)},
+			corev1.EnvVar{Name: "NEXUS_ARRAY_SIZE", Value: strconv.Itoa(m.Size)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Spec.Env)) {
 		v := j.Spec.Env[name]

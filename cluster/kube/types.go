@@ -94,9 +94,33 @@ func (o Options) withDefaults() Options {
 // jobOf reads a job, where GPUs can be shared or not. Where its spec cannot be had here, the error is a [nexus.Error] or
 // [nexus.Errors].
 func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
+	spec, err := specOf(o)
+	return jobAs(o, spec, err, sharing)
+}
+
+// specOf reads what a job asks for. That costs far more than the rest of a job, and changes only with its generation and
+// with what the cluster's defaults gave it.
+func specOf(o *v1alpha1.NexusJob) (nexus.Spec, error) {
+	document, err := completed(o).Document()
+	if err != nil {
+		return nexus.Spec{}, err
+	}
+	spec, _, err := jobfile.Parse(document, jobfile.Options{Name: "the spec"})
+	if err != nil {
+		spec.Name = o.Name
+		return spec, err
+	}
+	if spec.Resources.CPU == 0 {
+		spec.Resources.CPU = nexus.CPU(max(1, spec.Workers) * 1000)
+	}
+	return spec, nil
+}
+
+// jobAs is [jobOf] for who knows what [specOf] says.
+func jobAs(o *v1alpha1.NexusJob, spec nexus.Spec, unread error, sharing bool) (nexus.Job, error) {
 	s := &o.Status
 	j := nexus.Job{
-		ID: string(o.UID), User: o.Namespace, Submitted: o.CreationTimestamp.UTC(), Phase: nexus.Phase(cmp.Or(s.Phase, string(nexus.Pending))),
+		ID: string(o.UID), Spec: spec, User: o.Namespace, Submitted: o.CreationTimestamp.UTC(), Phase: nexus.Phase(cmp.Or(s.Phase, string(nexus.Pending))),
 		Attempt: s.Attempt, RestartsUsed: s.RestartsUsed, Preemptions: s.Preemptions, Started: s.Started.Time,
 		Served: nexus.Duration(s.Served.Duration), Finished: s.Finished.Time, NotBefore: s.NotBefore.Time,
 		HeldBy: o.Annotations[AnnotationHold], Stop: nexus.StopKind(s.Stop), StopFor: s.StopFor, CheckpointAt: s.CheckpointAt.Time,
@@ -108,17 +132,16 @@ func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
 	if j.Phase.Live() {
 		j.Placement = &nexus.Placement{Job: j.ID, Attempt: s.Attempt, Seats: seatsOf(s.Seats)}
 	}
-	document, err := completed(o).Document()
-	if err != nil {
-		return j, err
+	if unread != nil {
+		return j, unread
 	}
-	j.Spec, _, err = jobfile.Parse(document, jobfile.Options{Name: "the spec"})
-	if err != nil {
-		j.Spec.Name = o.Name
-		return j, err
+	if j.Member = memberOf(o); j.Member != nil {
+		j.Submitted = j.Submitted.Add(time.Duration(j.Member.Index)) // in line they stand by index
 	}
-	if j.Spec.Resources.CPU == 0 {
-		j.Spec.Resources.CPU = nexus.CPU(max(1, j.Spec.Workers) * 1000)
+	if isArray(&j) {
+		if err := unableArray(o, &j.Spec); err != nil {
+			return j, err
+		}
 	}
 	if j.Spec.Code != "" && o.Annotations[AnnotationCode] == "" {
 		return j, &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: "there is no code: nexus submit packs and uploads it, kubectl does not",
@@ -135,8 +158,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 			Hint: "ask for a whole one: resources: {gpus: 1}"}
 	case s.Resources.GPUs.Auto:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpus", Message: "gpus: auto takes what this machine has free, which a cluster is not", Hint: "say how many"}
-	case !s.Array.IsZero():
-		return noArrays()
 	}
 	for name, v := range s.Env {
 		if v.From != "" && !isSecret(v.From) {
@@ -144,10 +165,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 		}
 	}
 	return nil
-}
-
-func noArrays() *nexus.Error {
-	return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on a cluster", Hint: "submit a job for each index"}
 }
 
 // gpusOf is how many GPUs a job asks for, on all nodes together.

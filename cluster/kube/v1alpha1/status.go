@@ -4,6 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// One controller writes all of a status, so the API server need not keep whose each field of it is: that was half of a
+// job's size, and much of what a write of it costs.
+// +structType=atomic
+
 // JobStatus is the record of a job: the budget of restarts lives here, whatever becomes of the objects below.
 type JobStatus struct {
 	// ObservedGeneration is the generation of the spec that the rest is about.
@@ -52,10 +56,32 @@ type JobStatus struct {
 	Checkpoint *Saved `json:"checkpoint,omitempty"`
 	// Result is how the last attempt ended.
 	Result *Result `json:"result,omitempty"`
+	// Line is where a job that waits stands in line; none of one that does not.
+	Line *Line `json:"line,omitempty"`
 	// Conditions are Admitted, Running, and Succeeded, Failed or Cancelled.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Line is where a waiting job stands in line and when it starts, as far as that can be told. It is told anew where it is off
+// by a tenth.
+type Line struct {
+	// AsOf is when it was so.
+	AsOf metav1.Time `json:"asOf"`
+	// Place is from 1, in the order in which the planner looks at all that wait, of whatever queue.
+	Place int `json:"place,omitempty"`
+	// StartsBy is when it starts at the latest, as those ahead of it have said when they end.
+	StartsBy metav1.Time `json:"startsBy,omitzero"`
+	// Expected is when it starts, as far as past jobs tell.
+	Expected *Expected `json:"expected,omitempty"`
+}
+
+// Expected is when a job starts: one in ten before Earliest, half of them before Likely, one in ten after Latest.
+type Expected struct {
+	Earliest metav1.Time `json:"earliest"`
+	Likely   metav1.Time `json:"likely"`
+	Latest   metav1.Time `json:"latest"`
 }
 
 // Seat is what a job has on one node.
