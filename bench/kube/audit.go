@@ -16,6 +16,7 @@ import (
 // audit follows the API server's log of writes.
 type audit struct {
 	path string
+	user string // our controller's
 	end  chan struct{}
 	done chan struct{}
 
@@ -27,6 +28,7 @@ type audit struct {
 	podOf   map[string]time.Time // when the pod of a job was bound first, by name of the job
 	created map[string]time.Time // jobs, when they were asked for
 	told    map[string]time.Time // jobs, when their status was written first
+	knows   map[string]int       // how many of these there are, by what their names begin with
 }
 
 // entry is a line of the log.
@@ -39,9 +41,9 @@ type entry struct {
 	Done time.Time                                                `json:"stageTimestamp"`
 }
 
-func newAudit(path string) *audit {
-	a := &audit{path: path, end: make(chan struct{}), done: make(chan struct{}), writes: map[string]int{}, own: map[string]int{},
-		podOf: map[string]time.Time{}, created: map[string]time.Time{}, told: map[string]time.Time{}}
+func newAudit(path, user string) *audit {
+	a := &audit{path: path, user: user, end: make(chan struct{}), done: make(chan struct{}), writes: map[string]int{}, own: map[string]int{},
+		podOf: map[string]time.Time{}, created: map[string]time.Time{}, told: map[string]time.Time{}, knows: map[string]int{}}
 	go a.follow()
 	return a
 }
@@ -113,10 +115,12 @@ func (a *audit) take(e *entry) {
 		}
 	case e.Verb == "create" && e.User.Username == "admin" && (e.Ref.Resource == "jobs" || e.Ref.Resource == "nexusjobs"):
 		a.created[e.Ref.Name] = e.At
-	case e.User.Username == "nexus" && e.Ref.Resource != "events":
+	case e.User.Username == a.user && e.Ref.Resource != "events":
 		a.own[what]++
 		if what == "update nexusjobs/status" && a.told[e.Ref.Name].IsZero() {
 			a.told[e.Ref.Name] = e.Done
+			kind, _, _ := strings.Cut(e.Ref.Name, "-")
+			a.knows[kind]++
 		}
 	}
 }
@@ -131,14 +135,25 @@ func jobOfPod(name string) string {
 	return name
 }
 
-// wait waits until what the log says will do. Meanwhile is asked under the lock.
-func (a *audit) wait(ctx context.Context, what string, enough func() bool) error {
-	for {
+// sayEvery is how often whoever waits says how far it is.
+const sayEvery = 10 * time.Second
+
+// wait waits until what the log says will do, which is asked under the lock, and meanwhile says how far it is.
+func (a *audit) wait(ctx context.Context, say func(format string, args ...any), what string, enough func() bool) error {
+	for last := time.Now(); ; {
 		a.mu.Lock()
 		ok, err := enough(), a.err
+		bound, statuses, writes := len(a.bound), len(a.told), 0
+		for _, n := range a.writes {
+			writes += n
+		}
 		a.mu.Unlock()
 		if ok || err != nil {
 			return err
+		}
+		if time.Since(last) > sayEvery {
+			last = time.Now()
+			say("waiting for %s: %d pods are bound, %d jobs have a status, %d writes", what, bound, statuses, writes)
 		}
 		select {
 		case <-ctx.Done():
@@ -154,7 +169,7 @@ func (a *audit) all() (everybody, own int) {
 	defer a.mu.Unlock()
 	for user, n := range a.writes {
 		everybody += n
-		if user == "nexus" {
+		if user == a.user {
 			own = n
 		}
 	}

@@ -16,7 +16,7 @@ func TestTheLogIsReadAsItGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	a := newAudit(path)
+	a := newAudit(path, "nexus")
 	defer a.stop()
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	write := func(user, verb, resource, sub, name string, code int, after time.Duration) {
@@ -40,7 +40,7 @@ func TestTheLogIsReadAsItGrows(t *testing.T) {
 	write("nexus", "update", "nexusjobs", "status", "runs-0", 200, 2*time.Second)
 	write("nexus", "create", "events", "", "", 201, 2*time.Second)
 	write("scheduler", "create", "pods", "binding", "runs-0-1-0-abcde", 201, 3*time.Second)
-	if err := a.wait(t.Context(), "the pod", func() bool { return len(a.bound) == 1 }); err != nil {
+	if err := a.wait(t.Context(), t.Logf, "the pod", func() bool { return len(a.bound) == 1 }); err != nil {
 		t.Fatal(err)
 	}
 	if everybody, own := a.all(); everybody != 3 || own != 1 {

@@ -25,7 +25,7 @@ import (
 // plane is a control plane that the tests' program lends us.
 type plane struct {
 	Address, CA, Cert, Key string
-	Controller             string
+	Controller, User       string
 	Audit                  string
 	PIDs                   map[string]int
 
@@ -33,10 +33,12 @@ type plane struct {
 	input  io.WriteCloser
 	client *http.Client
 	log    *audit
+	say    func(format string, args ...any)
 }
 
 // startPlane starts one with so many nodes.
 func startPlane(ctx context.Context, b *program.Bench, nodes int) (*plane, error) {
+	began := time.Now()
 	path := filepath.Join(b.Dir, "plane.test")
 	dir := filepath.Join(b.Root, "cluster", "kube", "kubetest")
 	if _, err := os.Stat(path); err != nil {
@@ -46,7 +48,7 @@ func startPlane(ctx context.Context, b *program.Bench, nodes int) (*plane, error
 			return nil, fmt.Errorf("building the control plane's starter: %w: %s", err, out)
 		}
 	}
-	p := &plane{cmd: exec.CommandContext(ctx, path, "-test.run=TestServe", "-test.timeout=20m", "-serve", "-serve.nodes="+strconv.Itoa(nodes))}
+	p := &plane{say: b.Say, cmd: exec.CommandContext(ctx, path, "-test.run=TestServe", "-test.timeout="+(b.Most+10*time.Minute).String(), "-serve", "-serve.nodes="+strconv.Itoa(nodes))}
 	p.cmd.Dir = dir
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(os.Interrupt) }
 	var out bytes.Buffer
@@ -77,7 +79,8 @@ func startPlane(ctx context.Context, b *program.Bench, nodes int) (*plane, error
 	if err := p.connect(); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
-	p.log = newAudit(p.Audit)
+	p.log = newAudit(p.Audit, p.User)
+	b.Say("a control plane of %d nodes is there after %v", nodes, time.Since(began).Round(time.Second))
 	return p, nil
 }
 
@@ -135,9 +138,6 @@ func (p *plane) post(ctx context.Context, path, document string) error {
 	}
 }
 
-// seconds is the processor time that a process of the control plane has had.
-func (p *plane) seconds(name string) float64 { return cpuSeconds(p.PIDs[name]) }
-
 // ticks is the unit of /proc/PID/stat, which Linux has kept at 100 a second.
 const ticks = 100
 
@@ -183,6 +183,9 @@ func startController(ctx context.Context, b *program.Bench, p *plane) (*controll
 	}()
 	return c, nil
 }
+
+// seconds is the processor time that it has had.
+func (c *controller) seconds() float64 { return cpuSeconds(c.cmd.Process.Pid) }
 
 func (c *controller) rss() (float64, error) {
 	bytes, err := machine.RSS(c.cmd.Process.Pid)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"ainexus.io/bench/machine"
 	"ainexus.io/bench/row"
@@ -20,6 +21,9 @@ type Bench struct {
 	Quick bool           // few samples will do
 	Rows  *row.Printer
 	Log   io.Writer
+
+	// Most is how long all figures together may take. Default: [Limit].
+	Most time.Duration
 
 	Root string // the repository, after [Bench.Open]
 	Dir  string // temporary, from [Bench.Open] to [Bench.Close]

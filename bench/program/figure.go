@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -33,12 +34,12 @@ func (b *Bench) Run(ctx context.Context, conditions []machine.Fact, figures []Fi
 	})
 }
 
-// Measure is [Bench.Run] for who takes the figures in a way of their own: take has until [Limit] to print their rows.
+// Measure is [Bench.Run] for who takes the figures in a way of their own: take has until [Bench.Most] to print their rows.
 func (b *Bench) Measure(ctx context.Context, conditions []machine.Fact, take func(context.Context) error) error {
 	for _, fact := range conditions {
 		b.Say("%v", fact)
 	}
-	timed, cancel := context.WithTimeout(ctx, Limit)
+	timed, cancel := context.WithTimeout(ctx, cmp.Or(b.Most, Limit))
 	defer cancel()
 	begin := time.Now()
 	if err := take(timed); err != nil {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -134,12 +136,41 @@ func (c *clients) job(ctx context.Context, namespace, name string) (*v1alpha1.Ne
 	return got, err
 }
 
-// putStatus writes the status of a job; a conflict says that it has moved on.
+// putStatus writes the status of a job; a conflict says that it has moved on. Nothing but the status is sent: of the rest
+// the API server keeps what it has, and would only read it. Nor is what it answers read, but for the version: that
+// is the job as it was given, which it returns.
 func (c *clients) putStatus(ctx context.Context, j *v1alpha1.NexusJob) (*v1alpha1.NexusJob, error) {
-	got := &v1alpha1.NexusJob{}
-	err := c.nexus.Put().Namespace(j.Namespace).Resource(resourceJobs).Name(j.Name).SubResource("status").
-		Timeout(requestPatience).Body(j).Do(ctx).Into(got)
-	return got, err
+	type meta struct {
+		Namespace       string    `json:"namespace"`
+		Name            string    `json:"name"`
+		UID             types.UID `json:"uid"`
+		ResourceVersion string    `json:"resourceVersion"`
+	}
+	body, err := json.Marshal(struct {
+		APIVersion string              `json:"apiVersion"`
+		Kind       string              `json:"kind"`
+		Metadata   meta                `json:"metadata"`
+		Status     *v1alpha1.JobStatus `json:"status"`
+	}{v1alpha1.GroupVersion().String(), "NexusJob", meta{j.Namespace, j.Name, j.UID, j.ResourceVersion}, &j.Status})
+	if err != nil {
+		return nil, err
+	}
+	answer := c.nexus.Put().Namespace(j.Namespace).Resource(resourceJobs).Name(j.Name).SubResource("status").
+		Timeout(requestPatience).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body).Do(ctx)
+	if err := answer.Error(); err != nil {
+		return nil, err
+	}
+	text, err := answer.Raw()
+	if err != nil {
+		return nil, err
+	}
+	var got struct{ Metadata meta }
+	if err := json.Unmarshal(text, &got); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	written := *j
+	written.UID, written.ResourceVersion = got.Metadata.UID, got.Metadata.ResourceVersion
+	return &written, nil
 }
 
 // attempt reads the Job of an attempt as the API server now has it; nil where there is none.

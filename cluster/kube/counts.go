@@ -53,7 +53,7 @@ func (p *Place) count(was *nexus.Job, written *v1alpha1.NexusJob) {
 	if p.opts.Tally == nil || !started && !ended {
 		return
 	}
-	is, _ := jobOf(written, true) // what is wrong with its spec does not matter here
+	is, _ := jobAs(written, was.Spec, nil, true) // what is wrong with its spec does not matter here
 	if started {
 		p.opts.Tally.Started(is, is.Started.Sub(is.Submitted))
 	} else {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 
 	"ainexus.io/nexus"
@@ -28,7 +29,8 @@ type Place struct {
 	binder  binder
 	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
 	events  chan *corev1.Event
-	born    time.Time // with a monotonic reading: the clock never goes back
+	usual   flowcontrol.RateLimiter // of the Events that say nothing new
+	born    time.Time               // with a monotonic reading: the clock never goes back
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -50,8 +52,10 @@ func New(opts Options) (*Place, error) {
 	}
 	p := &Place{
 		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), read: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000),
+		usual: flowcontrol.NewTokenBucketRateLimiter(usualRate, usualBurst),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 30*time.Second)),
 	}
+	p.view.defaults, p.view.images.standard = opts.Defaults, opts.Image
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if p.clients, err = newClients(c, func(next http.RoundTripper) http.RoundTripper { return &gate{next, p} }); err != nil {
 		return nil, err

@@ -324,7 +324,7 @@ func (c *Client) Why(ctx context.Context, ref string) (nexus.Why, error) {
 		w.Position, w.Start, w.Expected, w.AsOf = l.Place, l.StartsBy.Time, estimateOf(l), l.AsOf.Time
 	}
 	for _, condition := range o.Status.Conditions {
-		if strings.HasPrefix(condition.Type, "Checkpoint") && condition.Status == metav1.ConditionTrue {
+		if (strings.HasPrefix(condition.Type, "Checkpoint") || condition.Type == ConditionDefaulted) && condition.Status == metav1.ConditionTrue {
 			w.Notes = append(w.Notes, condition.Message)
 		}
 	}

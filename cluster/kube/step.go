@@ -111,6 +111,9 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	}
 	running := 0
 	for _, pod := range s.pods {
+		if pod.notRoot && s.object.Status.User == 0 {
+			return 0, p.asOther(ctx, s)
+		}
 		if pod.stuck != "" {
 			return p.stuck(ctx, s, pod)
 		}
@@ -187,6 +190,7 @@ const (
 	stopUnadmit nexus.StopKind = "unadmit" // the kube-scheduler found no room for it
 	stopLost    nexus.StopKind = "lost"    // a pod of it is taken away
 	stopStuck   nexus.StopKind = "stuck"   // a container of it cannot be started
+	stopUser    nexus.StopKind = "user"    // its image's own user is root
 )
 
 // stopRunning asks a living attempt to stop.
@@ -267,7 +271,7 @@ func (p *Place) tellReason(ctx context.Context, s standing) error {
 	case s.wrong != nil:
 		reason, message = "Invalid", refusal(s.wrong)
 	case s.held && s.hold.Code != "":
-		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()
+		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()+p.limit(s)
 		if last := s.object.Status.Result; s.hold.Code == nexus.WaitBackoff && last != nil {
 			message += ": " + last.Message
 		}

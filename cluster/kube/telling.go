@@ -34,7 +34,7 @@ func setConditions(o *v1alpha1.NexusJob, at time.Time) {
 			status = metav1.ConditionTrue
 		}
 		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: s.Reason, Message: s.Message,
-			ObservedGeneration: o.Generation, LastTransitionTime: metav1.NewTime(at)})
+			ObservedGeneration: o.Generation, LastTransitionTime: metav1.NewTime(at.Truncate(time.Second))})
 	}
 	set(ConditionAdmitted, phase.Live())
 	if phase != nexus.Pending || s.Attempt > 0 {
@@ -58,9 +58,21 @@ func camel(code string) string {
 	return word
 }
 
+// usual reports whether an Event is one of a job with which nothing is amiss, as most are. Where jobs start by the thousand
+// they would keep the API server as busy as the jobs do: beyond so many a second they are left out, since the status
+// says all of it too. No other is.
+func usual(what string) bool {
+	return what == "Admitted" || what == "Running" || what == string(nexus.Succeeded)
+}
+
+const (
+	usualRate  = 25 // a second
+	usualBurst = 250
+)
+
 // tell posts an Event about a job, unless it has no name. One that cannot be posted is logged: the job matters more.
 func (p *Place) tell(o *v1alpha1.NexusJob, what string) {
-	if what == "" {
+	if what == "" || usual(what) && !p.usual.TryAccept() {
 		return
 	}
 	kind := corev1.EventTypeNormal

@@ -55,6 +55,8 @@ type Options struct {
 	// Templates are nodes that an autoscaler may add, for queues with scale_up; see [ParseTemplate]. Nodes like those there
 	// are count too. Default: only those.
 	Templates []nexus.Node
+	// Defaults are what jobs get that they leave out. Default: what the job file says.
+	Defaults Defaults
 	// ScaleUpTimeout is how long a pod of a queue with scale_up may find no node. Default: 10 min.
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to
@@ -89,9 +91,33 @@ func (o Options) withDefaults() Options {
 // jobOf reads a job, where GPUs can be shared or not. Where its spec cannot be had here, the error is a [nexus.Error] or
 // [nexus.Errors].
 func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
+	spec, err := specOf(o)
+	return jobAs(o, spec, err, sharing)
+}
+
+// specOf reads what a job asks for. That costs far more than the rest of a job, and changes only with its generation and
+// with what the cluster's defaults gave it.
+func specOf(o *v1alpha1.NexusJob) (nexus.Spec, error) {
+	document, err := completed(o).Document()
+	if err != nil {
+		return nexus.Spec{}, err
+	}
+	spec, _, err := jobfile.Parse(document, jobfile.Options{Name: "the spec"})
+	if err != nil {
+		spec.Name = o.Name
+		return spec, err
+	}
+	if spec.Resources.CPU == 0 {
+		spec.Resources.CPU = nexus.CPU(max(1, spec.Workers) * 1000)
+	}
+	return spec, nil
+}
+
+// jobAs is [jobOf] for who knows what [specOf] says.
+func jobAs(o *v1alpha1.NexusJob, spec nexus.Spec, unread error, sharing bool) (nexus.Job, error) {
 	s := &o.Status
 	j := nexus.Job{
-		ID: string(o.UID), User: o.Namespace, Submitted: o.CreationTimestamp.UTC(), Phase: nexus.Phase(cmp.Or(s.Phase, string(nexus.Pending))),
+		ID: string(o.UID), Spec: spec, User: o.Namespace, Submitted: o.CreationTimestamp.UTC(), Phase: nexus.Phase(cmp.Or(s.Phase, string(nexus.Pending))),
 		Attempt: s.Attempt, RestartsUsed: s.RestartsUsed, Preemptions: s.Preemptions, Started: s.Started.Time,
 		Served: nexus.Duration(s.Served.Duration), Finished: s.Finished.Time, NotBefore: s.NotBefore.Time,
 		HeldBy: o.Annotations[AnnotationHold], Stop: nexus.StopKind(s.Stop), StopFor: s.StopFor, CheckpointAt: s.CheckpointAt.Time,
@@ -103,14 +129,8 @@ func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
 	if j.Phase.Live() {
 		j.Placement = &nexus.Placement{Job: j.ID, Attempt: s.Attempt, Seats: seatsOf(s.Seats)}
 	}
-	document, err := o.Document()
-	if err != nil {
-		return j, err
-	}
-	j.Spec, _, err = jobfile.Parse(document, jobfile.Options{Name: "the spec"})
-	if err != nil {
-		j.Spec.Name = o.Name
-		return j, err
+	if unread != nil {
+		return j, unread
 	}
 	if j.Member = memberOf(o); j.Member != nil {
 		j.Submitted = j.Submitted.Add(time.Duration(j.Member.Index)) // in line they stand by index
@@ -119,9 +139,6 @@ func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
 		if err := unableArray(o, &j.Spec); err != nil {
 			return j, err
 		}
-	}
-	if j.Spec.Resources.CPU == 0 {
-		j.Spec.Resources.CPU = nexus.CPU(max(1, j.Spec.Workers) * 1000)
 	}
 	if j.Spec.Code != "" && o.Annotations[AnnotationCode] == "" {
 		return j, &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: "there is no code: nexus submit packs and uploads it, kubectl does not",
@@ -217,6 +234,7 @@ type pod struct {
 	lost            string         // it ended through no fault of its own, or is about to: why
 	stuck           string         // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
 	stuckWhy        string         // the same in a sentence
+	notRoot         bool           // that is that its image's user is root, or not certainly another
 }
 
 // ending is how the container of a rank's agent ended.
@@ -261,6 +279,7 @@ func podOf(o *corev1.Pod) *pod {
 		}
 	}
 	p.stuck, p.stuckWhy = stuck(o)
+	p.notRoot = refusedAsRoot(o)
 	for _, c := range o.Status.ContainerStatuses {
 		if t := c.State.Terminated; c.Name == containerMain && t != nil {
 			index, _ := strconv.Atoi(o.Annotations[batchv1.JobCompletionIndexAnnotation])

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"sync"
 	"time"
@@ -23,12 +24,15 @@ type view struct {
 	hosted   map[string]map[string]*pod      // by node, of pods that are not over
 	seated   map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
 	members  map[attempt]map[string]*pod
-	names    map[string]string             // uid of a job, by namespace/name
-	families map[string]map[string]*record // members of arrays, by namespace/name and uid
-	awaited  map[string]map[string]bool    // uids of jobs that wait for it, by namespace/name
-	left     map[string]map[int][]*ending  // of pods that are gone, by job and attempt
-	nodes    map[string]nexus.Node         // as if empty
+	names    map[string]string            // uid of a job, by namespace/name
+	awaited  map[string]map[string]bool   // uids of jobs that wait for it, by namespace/name
+	left     map[string]map[int][]*ending // of pods that are gone, by job and attempt
+	nodes    map[string]nexus.Node        // as if empty
 	queues   map[string]nexus.Queue
+	families map[string]map[string]*record // members of arrays, by namespace/name and uid
+	// defaults are of jobs that are not admitted yet.
+	defaults Defaults
+	images   images                // those whose own user cannot be
 	shown    map[string]nexus.Node // as last told
 
 	pools    map[string]*slicesPool // of devices that are given in parts
@@ -58,6 +62,7 @@ type attempt struct {
 type record struct {
 	object *v1alpha1.NexusJob // read only
 	job    nexus.Job
+	unread error // what of its spec cannot be read
 	wrong  error // why the planner does not hear of it
 	unable error // that, as far as its own spec tells
 	hold   nexus.Reason
@@ -86,6 +91,7 @@ func newView() *view {
 func (v *view) setJob(o *v1alpha1.NexusJob) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	o = v.withDefaults(o)
 	id := string(o.UID)
 	r := v.jobs[id]
 	switch {
@@ -96,6 +102,9 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 		}
 		v.jobs[id] = r
 	case !newer(&o.ObjectMeta, &r.object.ObjectMeta):
+		if o.ResourceVersion == r.object.ResourceVersion && !isForeign(o) {
+			r.object = o // what we wrote has come back: the copy that the watch keeps will do for both
+		}
 		return
 	}
 	v.seat(id, r, false)
@@ -105,8 +114,14 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	}
 	before := r.job.Phase
 	first := r.object == nil
+	if first || isForeign(o) || o.Generation != r.object.Generation || !reflect.DeepEqual(o.Status.Defaults, r.object.Status.Defaults) {
+		r.job.Spec, r.unread = specOf(o)
+	}
 	r.object = o
-	r.job, r.unable = jobOf(o, v.sharing)
+	r.job, r.unable = jobAs(o, r.job.Spec, r.unread, v.sharing)
+	if o.Status.User > 0 {
+		v.images.note(&r.job.Spec)
+	}
 	if v.told && !first && !before.Over() && r.job.Phase.Over() {
 		v.lessons.over(r)
 	}

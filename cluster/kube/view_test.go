@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"ainexus.io/cluster/kube/v1alpha1"
 	"ainexus.io/nexus"
@@ -97,5 +99,75 @@ func TestWhatCannotBeHadIsNotPlanned(t *testing.T) {
 	s, _ := v.look("a", time.Time{})
 	if want := "spec.resources.gpu_memory: this cluster cannot share GPUs; ask for a whole one: resources: {gpus: 1}"; s.wrong == nil || refusal(s.wrong) != want {
 		t.Errorf("it is told %q", refusal(s.wrong))
+	}
+}
+
+// A spec is read when it is another; the status alone changes far more often.
+func TestASpecIsReadOnceForEachGeneration(t *testing.T) {
+	v := newView()
+	o := object("a", "5", nexus.Pending, 0)
+	o.Generation = 1
+	v.setJob(o)
+	o = object("a", "6", nexus.Running, 1)
+	o.Generation = 1
+	o.Spec.Resources.GPUs = v1alpha1.Any{Raw: []byte(`3`)} // the API server would not let that be
+	v.setJob(o)
+	if r := v.jobs["a"]; r.job.Spec.Resources.GPUs.N != 2 || r.job.Phase != nexus.Running || r.job.Placement == nil || r.job.Spec.Name != "a" {
+		t.Errorf("another status: %+v", r.job)
+	}
+	for version, run := range map[string]string{"7": `"train"`, "8": `""`} {
+		o = object("a", version, nexus.Pending, 1)
+		o.Generation, o.Spec.Run = 2, v1alpha1.Any{Raw: []byte(run)}
+		o.Spec.Resources.GPUs = v1alpha1.Any{Raw: []byte(`3`)}
+		w := newView()
+		w.setJob(object("a", "6", nexus.Pending, 1))
+		w.setJob(o)
+		if r := w.jobs["a"]; (r.wrong == nil) != (version == "7") || version == "7" && r.job.Spec.Resources.GPUs.N != 3 {
+			t.Errorf("another spec that runs %s: %+v, %v", run, r.job.Spec, r.wrong)
+		}
+		o = o.DeepCopy()
+		o.ResourceVersion = "9" // a status; what is wrong with the spec is still wrong
+		w.setJob(o)
+		if r := w.jobs["a"]; (r.wrong == nil) != (version == "7") {
+			t.Errorf("the same spec that runs %s: %v", run, r.wrong)
+		}
+	}
+}
+
+// What we wrote comes back by the watch: one copy of it is kept.
+func TestAnEchoTakesThePlaceOfWhatWasWritten(t *testing.T) {
+	v := newView()
+	v.setJob(object("a", "5", nexus.Running, 1))
+	told(v)
+	echo := object("a", "5", nexus.Running, 1)
+	v.setJob(echo)
+	if v.jobs["a"].object != echo {
+		t.Error("two copies are kept")
+	}
+	if d := told(v); !d.Empty() {
+		t.Errorf("it is told twice: %+v", d)
+	}
+}
+
+// In a storm of jobs with which nothing is amiss some of their Events are left out, and none of another's.
+func TestEventsThatSayNothingNewAreBounded(t *testing.T) {
+	p := &Place{view: newView(), born: time.Now(), usual: flowcontrol.NewTokenBucketRateLimiter(usualRate, usualBurst)}
+	p.events = make(chan *corev1.Event, 10*usualBurst)
+	o := object("a", "5", nexus.Running, 1)
+	for range usualBurst {
+		p.tell(o, "Running")
+	}
+	for range 2 * usualBurst {
+		p.tell(o, "Admitted")
+	}
+	for range usualBurst {
+		p.tell(o, "Preempted")
+	}
+	told := map[string]int{}
+	for len(p.events) > 0 {
+		told[(<-p.events).Reason]++
+	}
+	if told["Running"] != usualBurst || told["Admitted"] >= 2*usualBurst || told["Preempted"] != usualBurst {
+		t.Errorf("told %v", told)
 	}
 }

@@ -118,13 +118,14 @@ func (p *Plane) startServer() {
 	})
 }
 
-// auditPolicy has writes written down, once they are answered, without what was written.
+// auditPolicy has writes written down, once they are answered, without what was written. Those of Events, Leases and nodes
+// nobody counts.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
 - {level: None, verbs: [get, list, watch]}
-- {level: None, resources: [{group: coordination.k8s.io}, {group: "", resources: [nodes, nodes/status]}]}
+- {level: None, resources: [{group: coordination.k8s.io}, {group: events.k8s.io}, {group: "", resources: [nodes, nodes/status, events]}]}
 - {level: Metadata, omitManagedFields: true}
 `
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -21,7 +22,8 @@ var (
 // Served is what the other program is told, as a line of JSON on standard error.
 type Served struct {
 	Address, CA, Cert, Key string // of the API server and of its administrator
-	Controller             string // kubeconfig of the user "nexus"
+	Controller             string // kubeconfig of a service account, as which a controller runs
+	User                   string // that the audit log knows it by
 	Audit                  string
 	PIDs                   map[string]int
 }
@@ -56,7 +58,7 @@ func TestServe(t *testing.T) {
 		return nil
 	})
 	s := Served{Address: p.address, CA: p.authority.path("ca.crt"), Cert: p.authority.path("admin.crt"), Key: p.authority.path("admin.key"),
-		Controller: p.User("nexus", "system:masters"), Audit: p.audit, PIDs: map[string]int{}}
+		Controller: p.account("bench", "nexus"), User: "system:serviceaccount:bench:nexus", Audit: p.audit, PIDs: map[string]int{}}
 	for _, process := range p.starter.list {
 		s.PIDs[process.name] = process.cmd.Process.Pid
 	}
@@ -66,4 +68,22 @@ func TestServe(t *testing.T) {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		t.Error(err)
 	}
+}
+
+// account makes a service account that may do everything, and writes how its pods would reach the API server: by a token, which
+// costs the API server less than a certificate does.
+func (p *Plane) account(namespace, name string) string {
+	p.t.Helper()
+	p.Kubectl("create", "serviceaccount", name, "--namespace="+namespace)
+	p.Kubectl("create", "clusterrolebinding", name, "--clusterrole=cluster-admin", "--serviceaccount="+namespace+":"+name)
+	token := strings.TrimSpace(p.Kubectl("create", "token", name, "--namespace="+namespace, "--duration=24h"))
+	path := p.authority.path(name + ".kubeconfig")
+	p.write(path, fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://%s", certificate-authority: %q}}]
+users: [{name: u, user: {token: %q}}]
+contexts: [{name: x, context: {cluster: c, user: u, namespace: %q}}]
+current-context: x
+`, p.address, p.Authority(), token, namespace))
+	return path
 }

@@ -4,6 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// One controller writes all of a status, so the API server need not keep whose each field of it is: that was half of a
+// job's size, and much of what a write of it costs.
+// +structType=atomic
+
 // JobStatus is the record of a job: the budget of restarts lives here, whatever becomes of the objects below.
 type JobStatus struct {
 	// ObservedGeneration is the generation of the spec that the rest is about.
@@ -24,6 +28,8 @@ type JobStatus struct {
 	Preemptions int `json:"preemptions,omitempty"`
 	// Losses is how many attempts in a row were lost with their nodes, or found no room.
 	Losses int `json:"losses,omitempty"`
+	// Defaults are what the job has that its spec leaves out: as they are while it waits, then as they were when it was first admitted.
+	Defaults *Defaults `json:"defaults,omitempty"`
 	// Seats are what the living attempt has, one per node in group rank order.
 	Seats []Seat `json:"seats,omitempty"`
 	// Stop is what was asked of a Stopping job: cancel, preempt or resize; StopFor is whom it makes room for.
@@ -38,6 +44,8 @@ type JobStatus struct {
 	Served  metav1.Duration  `json:"served,omitzero"`
 	// StuckSince is since when a container of the living attempt cannot be started.
 	StuckSince metav1.MicroTime `json:"stuckSince,omitzero"`
+	// User is whom its pods run as, since the image's own user cannot be. Default: the image's own.
+	User int64 `json:"user,omitempty"`
 	// Finished is when the job was over.
 	Finished metav1.MicroTime `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from starting.
