@@ -215,7 +215,7 @@ func TestPyTorchWithAnotherWorldSize(t *testing.T) {
 			o := order(t, 2, "")
 			o.Spec.Run = nexus.Command{Argv: append(slices.Clone(python), script, test.world)}
 			r := startAgent(t, o, AgentOptions{Look: 50 * time.Millisecond})
-			result := r.result()
+			result := ended(t, r)
 			if result.Cause != test.cause || !strings.HasPrefix(result.Message, test.says) {
 				t.Errorf("%+v\n%s", result, content(t, r.dir.WorkerLog(0, 1)))
 			}

@@ -19,7 +19,8 @@ func (p *Place) Foretell(line []nexus.Why, at time.Time) {
 	defer p.view.mu.Unlock()
 	for i := range line {
 		w := &line[i]
-		if r := p.view.jobs[w.Job]; r != nil && r.held && w.Reason.Code != "" {
+		r := p.view.jobs[w.Job]
+		if r != nil && r.held && w.Reason.Code != "" && (r.line == nil || !r.line.AsOf.After(at)) { // else a plan has told since
 			r.line = lineOf(w.Position, w.Start, w.Expected, at)
 		}
 	}

@@ -125,6 +125,10 @@ func TestAPlaceInLineGoesWithTheWaiting(t *testing.T) {
 	if r.stand(&s); s.Line.Place != 2 || s.Line.Expected == nil || !s.Line.StartsBy.IsZero() {
 		t.Errorf("with other numbers it stands %+v", s.Line)
 	}
+	(&Place{view: v}).Foretell([]nexus.Why{{Job: "a", Reason: nexus.Reason{Code: nexus.WaitCapacity}, Position: 9}}, noon.Add(-time.Second))
+	if r.line.Place != 2 {
+		t.Errorf("what was looked at before a plan counts after it: %+v", r.line)
+	}
 	v.hold([]nexus.Hold{{Job: "a", Reason: nexus.Reason{Code: nexus.WaitHeld}, Place: 2}}, noon)
 	if r.stand(&s); s.Line.Expected != nil {
 		t.Errorf("it is held and starts %+v", s.Line)
