@@ -38,6 +38,8 @@ type ControllerOptions struct {
 	Templates []string
 	// Defaults are what jobs get that they leave out, as YAML (docs/chart.md). Default: what the job file says.
 	Defaults []byte
+	// Policed are the namespaces whose network policies keep pods from one another. Default: none.
+	Policed []string
 	// ScaleUpTimeout is how long a job of a queue with scale_up waits for one. Default: 10 min.
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
@@ -84,8 +86,8 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
 		Alone: opts.Alone, LeaseDuration: opts.LeaseDuration, Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Templates: templates, ScaleUpTimeout: opts.ScaleUpTimeout,
-		Defaults: defaults,
-		Tally:    tally, Log: opts.Logger,
+		Defaults: defaults, Policed: opts.Policed,
+		Tally: tally, Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err

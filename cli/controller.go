@@ -45,6 +45,7 @@ func (p *program) controllerCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&o.Stuck, "stuck-after", 10*time.Minute, "how long it may be impossible to start a job's containers, for want of their image perhaps, before the job fails")
 	cmd.Flags().StringArrayVar(&o.Templates, "node-template", nil, "a node that an autoscaler may add, for queues with scale_up: gpus=8,gpu_model=NAME,gpu_memory=80GiB,cpu=64,memory=512GiB; can be repeated")
 	cmd.Flags().StringVar(&defaults, "job-defaults", "", "file with what jobs get that they leave out: gpu: {count: 1}, distributed: {backend: nccl}")
+	cmd.Flags().StringSliceVar(&o.Policed, "policed", nil, "namespaces whose network policies keep pods from one another: jobs on several nodes get one there that lets theirs meet")
 	cmd.Flags().DurationVar(&o.ScaleUpTimeout, "scale-up-timeout", 10*time.Minute, "how long a job of such a queue waits for nodes before it goes back in line")
 	cmd.Flags().StringVar(&o.Custom.Listen, "custom-metrics-listen", "", "serve custom.metrics.k8s.io, for autoscalers, at this host:port")
 	cmd.Flags().StringVar(&o.Custom.Certs, "custom-metrics-certs", "", "directory with tls.crt and tls.key for that")

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,13 +27,19 @@ var (
 // another that finds what is there. The promises are checked on what the API server was asked.
 func TestKubeKilledBetweenWrites(t *testing.T) {
 	plane := kubetest.Start(t)
-	writes := killedAfter(t, plane, 0)
+	writes, opening := killedAfter(t, plane, 0)
 	if writes < 15 {
 		t.Fatalf("the story has %d writes", writes)
 	}
 	chosen := rand.New(rand.NewPCG(*seed, 0)).Perm(writes)
 	if *points > 0 {
 		chosen = chosen[:min(*points, writes)]
+	}
+	if opening == 0 {
+		t.Fatal("nobody let the pods of a gang to one another")
+	}
+	if !slices.Contains(chosen, opening-1) {
+		chosen = append(chosen, opening-1)
 	}
 	t.Logf("%d writes; killed after %v (seed %d)", writes, chosen, *seed)
 	t.Run("points", func(t *testing.T) {
@@ -45,8 +52,9 @@ func TestKubeKilledBetweenWrites(t *testing.T) {
 	})
 }
 
-// killedAfter tells the story and has the controller killed after its n-th write; 0: never. It gives how many writes there were.
-func killedAfter(t *testing.T, plane *kubetest.Plane, n int) int {
+// killedAfter tells the story and has the controller killed after its n-th write; 0: never. It gives how many writes there were,
+// and which was the first NetworkPolicy.
+func killedAfter(t *testing.T, plane *kubetest.Plane, n int) (writes, opening int) {
 	t.Helper()
 	space := fmt.Sprintf("killed-%d", n)
 	plane.Namespace(t, space)
@@ -86,7 +94,12 @@ func killedAfter(t *testing.T, plane *kubetest.Plane, n int) int {
 	if o, err := c.get("urgent"); err != nil || o.Status.Attempt != 1 || o.Status.RestartsUsed != 0 || o.Status.Preemptions != 0 {
 		t.Errorf("its preemptor ended as %+v, %v", o.Status, err)
 	}
-	return w.end()
+	for _, name := range []string{"low", "urgent"} {
+		if owner := plane.Kubectl("get", "networkpolicy", name+"-workers", "--namespace="+space, "-o", "jsonpath={.metadata.ownerReferences[0].name}"); owner != name {
+			t.Errorf("the policy of %s is %q's", name, owner)
+		}
+	}
+	return w.end(), w.opening
 }
 
 // witness sees each write that was done, and checks the promises on them.
@@ -98,6 +111,7 @@ type witness struct {
 	mu      sync.Mutex
 	process *exec.Cmd
 	writes  int
+	opening int // the first write of a NetworkPolicy
 	last    string
 	jobs    map[string]*seen
 	made    map[string]int // Jobs, by name
@@ -131,6 +145,8 @@ func (w *witness) see(r *http.Request, body []byte, status int) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/status"):
 		w.recorded(body)
+	case strings.HasSuffix(r.URL.Path, "/networkpolicies") && w.opening == 0:
+		w.opening = w.writes
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/jobs"):
 		w.created(body)
 	}

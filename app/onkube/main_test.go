@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 func beController(kubeconfig, space, leased string) error {
 	opts := storyOptions(space)
 	opts.Kubeconfig, opts.Image, opts.LauncherImage, opts.Backoff = kubeconfig, "none", "none", 100*time.Millisecond
+	opts.Policed = []string{space}
 	var err error
 	if opts.LeaseDuration, err = time.ParseDuration(leased); err != nil {
 		return err

@@ -33,6 +33,7 @@ func TestKubeStories(t *testing.T) {
 		{"lost", lostNodeBlocksNobody, 0},
 		{"no-image", whatCannotStartIsGivenUp, 0},
 		{"user", imagesOfRoot, 0},
+		{"network", podsOfAJobMeet, 0},
 		{"foreign", foreignJobsWaitInLine, 0},
 		{"scale-up", autoscalerSeesAGang, 0},
 		{"slices", slicesAreCountedByProfile, 0},

@@ -195,7 +195,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: nexus}]
 	}
 	roles(all)
 	said := &lines{}
-	startController(t, plane, app.ControllerOptions{Namespace: "rights", Nodes: "pool=rights", Kubeconfig: plane.User("nexus"),
+	startController(t, plane, app.ControllerOptions{Namespace: "rights", Nodes: "pool=rights", Policed: []string{"rights"}, Kubeconfig: plane.User("nexus"),
 		Logger: slog.New(slog.NewTextHandler(said, nil))}, c.watched)
 	c.job("one", 1, 8)
 	c.phase("one", nexus.Running)
@@ -206,14 +206,23 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: nexus}]
 	if !strings.Contains(o.Status.Message, `cannot create resource "services"`) {
 		t.Errorf("it is told %q", o.Status.Message)
 	}
-	for _, rule := range []string{`resources: [\"nexusqueues\"], verbs: [\"list\"]`, `resources: [\"services\"], verbs: [\"create\"]`, `resources: [\"events\"], verbs: [\"create\"]`} {
+	missing := func(rule string) {
+		t.Helper()
 		for end := time.Now().Add(patience); !strings.Contains(said.String(), rule); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("nobody says that %s is missing:\n%s", rule, said)
 			}
 		}
 	}
+	for _, rule := range []string{`resources: [\"nexusqueues\"], verbs: [\"list\"]`, `resources: [\"services\"], verbs: [\"create\"]`, `resources: [\"events\"], verbs: [\"create\"]`} {
+		missing(rule)
+	}
 	roles(all + strings.TrimPrefix(lacking, "\n"))
+	c.until("two", "told of the next", func(o object) bool {
+		return strings.Contains(o.Status.Message, `cannot create resource "networkpolicies"`)
+	})
+	missing(`apiGroups: [\"networking.k8s.io\"], resources: [\"networkpolicies\"], verbs: [\"create\"]`)
+	roles(all + strings.TrimPrefix(lacking, "\n") + "- {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, create]}\n")
 	c.phase("two", nexus.Running)
 	c.agents.Open("two")
 	c.phase("two", nexus.Succeeded)

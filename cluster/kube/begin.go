@@ -40,6 +40,11 @@ func (p *Place) begin(ctx context.Context, s standing) error {
 		if err != nil {
 			return fmt.Errorf("creating Service %s: %w", service.Name, err)
 		}
+		if err := p.opens(ctx, s); notMade(err) {
+			return p.stopRunning(ctx, id, stopUnadmit, fmt.Sprintf("no room was found: NetworkPolicy %s cannot be made: %v", service.Name, err))
+		} else if err != nil {
+			return err
+		}
 	}
 	if s.job.Spec.Resources.Share() && !p.view.onCards(&s.job) {
 		claim := claimFor(s.object, s.job, p.view.devicesOf(s.job.Placement.Seats))

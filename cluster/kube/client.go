@@ -13,6 +13,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1beta1 "k8s.io/api/scheduling/v1beta1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,6 +39,7 @@ const (
 	resourceServices = "services"
 	resourceEvents   = "events"
 	resourceLeases   = "leases"
+	resourcePolicies = "networkpolicies"
 )
 
 // clients speak to one API server. There is one per group and no clientset: a clientset would link every group that
@@ -47,6 +49,7 @@ type clients struct {
 	coordination       rest.Interface
 	resource           rest.Interface
 	scheduling         rest.Interface
+	networking         rest.Interface
 }
 
 // config reads how to reach the API server: a file, or, where none is named, what a pod finds.
@@ -81,7 +84,7 @@ func ownNamespace(kubeconfig string) string {
 // second for each group, as bounds on a fault of ours: the API server looks after itself.
 func newClients(c *rest.Config, gated func(http.RoundTripper) http.RoundTripper) (*clients, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, batchv1.AddToScheme, coordinationv1.AddToScheme, resourcev1.AddToScheme, schedulingv1beta1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, batchv1.AddToScheme, coordinationv1.AddToScheme, resourcev1.AddToScheme, schedulingv1beta1.AddToScheme, networkingv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("registering types: %w", err)
 		}
@@ -120,6 +123,9 @@ func newClients(c *rest.Config, gated func(http.RoundTripper) http.RoundTripper)
 		return nil, err
 	}
 	if made.scheduling, err = client(schedulingv1beta1.SchemeGroupVersion, "/apis", runtime.ContentTypeProtobuf); err != nil {
+		return nil, err
+	}
+	if made.networking, err = client(networkingv1.SchemeGroupVersion, "/apis", runtime.ContentTypeProtobuf); err != nil {
 		return nil, err
 	}
 	made.nexus, err = client(v1alpha1.GroupVersion(), "/apis", runtime.ContentTypeJSON)

@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -167,8 +168,12 @@ func (v *view) withDefaults(o *v1alpha1.NexusJob) *v1alpha1.NexusJob {
 	if isForeign(o) || o.Status.Attempt > 0 || nexus.Phase(o.Status.Phase).Over() {
 		return o
 	}
+	f := v.defaults.of(&o.Spec)
+	if reflect.DeepEqual(f, o.Status.Defaults) {
+		return o
+	}
 	seen := *o // what was told is read only
-	seen.Status.Defaults = v.defaults.of(&o.Spec)
+	seen.Status.Defaults = f
 	return &seen
 }
 

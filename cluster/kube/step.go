@@ -103,6 +103,11 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	if why := s.takenAway(); why != "" {
 		return 0, p.stopRunning(ctx, string(s.object.UID), stopLost, why)
 	}
+	if !s.opened {
+		if err := p.opens(ctx, s); err != nil && !notMade(err) { // an earlier controller that knew of none has begun it
+			return 0, err
+		}
+	}
 	if s.job.Phase == nexus.Running {
 		return s.untilKilled(p.Now()), nil
 	}

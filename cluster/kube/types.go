@@ -57,6 +57,9 @@ type Options struct {
 	Templates []nexus.Node
 	// Defaults are what jobs get that they leave out. Default: what the job file says.
 	Defaults Defaults
+	// Policed are the namespaces in which network policies keep pods from one another, so that those of a job on several nodes
+	// need one of their own. Default: none.
+	Policed []string
 	// ScaleUpTimeout is how long a pod of a queue with scale_up may find no node. Default: 10 min.
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to

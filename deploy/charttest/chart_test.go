@@ -54,7 +54,7 @@ func TestLint(t *testing.T) {
 func TestSwitches(t *testing.T) {
 	plain := names(render(t, "{}"))
 	for _, name := range []string{"Deployment/nexus-ai-nexus-controller", "DaemonSet/nexus-ai-nexus-agent", "NetworkPolicy/nexus-ai-nexus-deny", "PriorityClass/nexus-ai-nexus-critical",
-		"ClusterRole/nexus-ai-nexus-controller", "ClusterRole/nexus-ai-nexus-jobs", "Role/nexus-ai-nexus-leader", "ServiceAccount/nexus-ai-nexus-agent",
+		"ClusterRole/nexus-ai-nexus-controller", "ClusterRole/nexus-ai-nexus-jobs", "Role/nexus-ai-nexus-job-network", "Role/nexus-ai-nexus-leader", "ServiceAccount/nexus-ai-nexus-agent",
 		"ValidatingAdmissionPolicy/nexusjobs.ainexus.io", "ValidatingAdmissionPolicy/nexus-ai-nexus-agent", "Service/nexus-ai-nexus-agent"} {
 		if plain[name] == nil {
 			t.Errorf("by default there is no %s", name)
@@ -93,12 +93,12 @@ func TestSwitches(t *testing.T) {
 		{"controller: {jobNamespace: team}", []string{"Role/" + n + "-jobs", "RoleBinding/" + n + "-jobs"}, []string{"ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-jobs"}},
 		{"agent: {annotate: false}", nil, []string{"ClusterRole/" + n + "-agent", "ClusterRoleBinding/" + n + "-agent", "ValidatingAdmissionPolicy/" + n + "-agent", "ValidatingAdmissionPolicyBinding/" + n + "-agent"}},
 		{"agent: {enabled: false}", nil, []string{"ClusterRole/" + n + "-agent", "ClusterRoleBinding/" + n + "-agent", "DaemonSet/" + n + "-agent", "Service/" + n + "-agent", "ServiceAccount/" + n + "-agent", "ValidatingAdmissionPolicy/" + n + "-agent", "ValidatingAdmissionPolicyBinding/" + n + "-agent"}},
-		{"controller: {enabled: false}", nil, []string{"ClusterRole/" + n + "-controller", "ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-controller", "ClusterRoleBinding/" + n + "-jobs", "Deployment/" + n + "-controller", "PodDisruptionBudget/" + n + "-controller", "Role/" + n + "-leader", "RoleBinding/" + n + "-leader", "Service/" + n + "-controller", "ServiceAccount/" + n + "-controller"}},
+		{"controller: {enabled: false}", nil, []string{"ClusterRole/" + n + "-controller", "ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-controller", "ClusterRoleBinding/" + n + "-jobs", "Deployment/" + n + "-controller", "PodDisruptionBudget/" + n + "-controller", "Role/" + n + "-job-network", "Role/" + n + "-leader", "RoleBinding/" + n + "-job-network", "RoleBinding/" + n + "-leader", "Service/" + n + "-controller", "ServiceAccount/" + n + "-controller"}},
 		{"priorityClasses: {create: false}", nil, []string{"PriorityClass/" + n + "-critical", "PriorityClass/" + n + "-high", "PriorityClass/" + n + "-low", "PriorityClass/" + n + "-normal"}},
 		{"rbac: {create: false}", nil, []string{"ClusterRole/" + n + "-agent", "ClusterRole/" + n + "-controller", "ClusterRole/" + n + "-jobs", "ClusterRoleBinding/" + n + "-agent", "ClusterRoleBinding/" + n + "-controller", "ClusterRoleBinding/" + n + "-jobs",
-			"Role/" + n + "-leader", "RoleBinding/" + n + "-leader", "ValidatingAdmissionPolicy/" + n + "-agent", "ValidatingAdmissionPolicyBinding/" + n + "-agent"}},
+			"Role/" + n + "-job-network", "Role/" + n + "-leader", "RoleBinding/" + n + "-job-network", "RoleBinding/" + n + "-leader", "ValidatingAdmissionPolicy/" + n + "-agent", "ValidatingAdmissionPolicyBinding/" + n + "-agent"}},
 		{"serviceAccount: {create: false}", nil, []string{"ServiceAccount/" + n + "-agent", "ServiceAccount/" + n + "-controller"}},
-		{"networkPolicy: {enabled: false}", nil, []string{"NetworkPolicy/" + n + "-apiserver", "NetworkPolicy/" + n + "-deny", "NetworkPolicy/" + n + "-dns", "NetworkPolicy/" + n + "-inside", "NetworkPolicy/" + n + "-scrapes", "NetworkPolicy/" + n + "-training"}},
+		{"networkPolicy: {enabled: false}", nil, []string{"NetworkPolicy/" + n + "-apiserver", "NetworkPolicy/" + n + "-deny", "NetworkPolicy/" + n + "-dns", "NetworkPolicy/" + n + "-inside", "NetworkPolicy/" + n + "-scrapes", "Role/" + n + "-job-network", "RoleBinding/" + n + "-job-network"}},
 	} {
 		now := names(render(t, c.values))
 		var comes, leave []string
@@ -129,8 +129,8 @@ func TestValuesArrive(t *testing.T) {
 		{"controller: {replicas: 1, leaderElection: false}", "Deployment/nexus-ai-nexus-controller", "spec.strategy.type", "Recreate"},
 		{"{}", "Deployment/nexus-ai-nexus-controller", main + "image", "ai-nexus/nexus:0.1.0"},
 		{"image: {repository: r, tag: t}", "DaemonSet/nexus-ai-nexus-agent", main + "image", "r:t"},
-		{"{}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --launcher-image=ai-nexus/nexus:0.1.0]"},
-		{"controller: {launcher: false, jobImage: i, jobNamespace: team, nodes: a=b, extraArgs: [--z]}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --image=i --namespace=team --nodes=a=b --z]"},
+		{"{}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --launcher-image=ai-nexus/nexus:0.1.0 --policed=nexus]"},
+		{"controller: {launcher: false, jobImage: i, jobNamespace: team, nodes: a=b, extraArgs: [--z]}", "Deployment/nexus-ai-nexus-controller", main + "args", "[--listen=:8000 --metrics-listen=:9090 --image=i --namespace=team --nodes=a=b --policed=nexus --z]"},
 		{"{}", "Deployment/nexus-ai-nexus-controller", "spec.strategy.type", "RollingUpdate"},
 		{"controller: {nodeSelector: {a: b}, priorityClassName: p}", "Deployment/nexus-ai-nexus-controller", pod + "priorityClassName", "p"},
 		{"{}", "DaemonSet/nexus-ai-nexus-agent", pod + "runtimeClassName", "nvidia"},
@@ -161,7 +161,9 @@ func TestValuesArrive(t *testing.T) {
 		{"{workload: {enabled: true}, hpa: {enabled: true}}", "HorizontalPodAutoscaler/nexus-ai-nexus", "spec.metrics.2", ""},
 		{"{workload: {enabled: true}, hpa: {enabled: true}, autoscaling: {metrics: builtin}}", "HorizontalPodAutoscaler/nexus-ai-nexus", "spec.metrics.2.pods", "map[metric:map[name:nexus_pod_gpu_utilization] target:map[averageValue:80 type:AverageValue]]"},
 		{"{workload: {enabled: true}, hpa: {enabled: true}, autoscaling: {metrics: keda}}", "ScaledObject/nexus-ai-nexus", "spec.triggers.2.metadata.threshold", "80"},
-		{"networkPolicy: {jobEgress: [{ipBlock: {cidr: 0.0.0.0/0}}]}", "NetworkPolicy/nexus-ai-nexus-training", "spec.egress.1.to.0.ipBlock.cidr", "0.0.0.0/0"},
+		{"networkPolicy: {jobEgress: [{ipBlock: {cidr: 0.0.0.0/0}}]}", "NetworkPolicy/nexus-ai-nexus-job-egress", "spec.egress.0.to.0.ipBlock.cidr", "0.0.0.0/0"},
+		{"networkPolicy: {enabled: false}", "Deployment/nexus-ai-nexus-controller", main + "args.3", ""},
+		{"namespace: {name: jobs}", "Deployment/nexus-ai-nexus-controller", main + "args.3", "--policed=nexus,jobs"},
 		{"networkPolicy: {scrapeFrom: [{podSelector: {}}]}", "NetworkPolicy/nexus-ai-nexus-scrapes", "spec.ingress.0.from", "[map[podSelector:map[]]]"},
 		{"{}", "NetworkPolicy/nexus-ai-nexus-scrapes", "spec.ingress.0.from", "[map[namespaceSelector:map[]]]"},
 		{"{namespace: {create: true, name: jobs}}", "Namespace/jobs", "metadata.labels.pod-security~kubernetes~io/enforce", "restricted"},
@@ -170,11 +172,11 @@ func TestValuesArrive(t *testing.T) {
 		{"nameOverride: nexus", "Deployment/nexus-controller", "metadata.name", "nexus-controller"},
 		{"devicePlugin: {enabled: true}", "DaemonSet/nvidia-device-plugin", "metadata.namespace", "kube-system"},
 		{"serviceMonitor: {enabled: true, labels: {release: prom}}", "ServiceMonitor/nexus-ai-nexus", "metadata.labels.release", "prom"},
-		{"{jobDefaults: {enabled: true}}", "Deployment/nexus-ai-nexus-controller", main + "args.3", "--job-defaults=/defaults/defaults.yaml"},
+		{"{jobDefaults: {enabled: true}}", "Deployment/nexus-ai-nexus-controller", main + "args.4", "--job-defaults=/defaults/defaults.yaml"},
 		{"{jobDefaults: {enabled: true}}", "Deployment/nexus-ai-nexus-controller", pod + "volumes.1.configMap.name", "nexus-ai-nexus-job-defaults"},
 		{"{jobDefaults: {enabled: true}}", "ConfigMap/nexus-ai-nexus-job-defaults", "data.defaults~yaml",
 			"distributed:\n  backend: nccl\n  enabled: false\n  masterPort: 29500\n  worldSize: 1\ngpu:\n  count: 1\n  memory: \"\"\n  model: []\n  runtimeClassName: nvidia\n"},
-		{"autoscaling: {metrics: builtin}", "Deployment/nexus-ai-nexus-controller", main + "args.3", "--custom-metrics-listen=:8443"},
+		{"autoscaling: {metrics: builtin}", "Deployment/nexus-ai-nexus-controller", main + "args.4", "--custom-metrics-listen=:8443"},
 	} {
 		o := names(render(t, c.values))[c.object]
 		if o == nil {

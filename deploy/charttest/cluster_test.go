@@ -110,7 +110,7 @@ func TestTheChartOnACluster(t *testing.T) {
 		play func(*testing.T, *stage)
 	}{
 		{"install", install}, {"its pods are made", podsAreMade}, {"the controller runs a job by its rights", controls}, {"a node's agent tells of its GPUs", announces},
-		{"upgrade and rollback leave jobs alone", upgrades}, {"it uses the rights that it has", usesItsRights}, {"monitoring", monitors}, {"uninstall", uninstalls},
+		{"upgrade and rollback leave jobs alone", upgrades}, {"it uses the rights that it has", usesItsRights}, {"monitoring", monitors}, {"uninstall", uninstalls}, {"builtin metrics scale the application", scales},
 		{"upgrade from the chart before", upgradesFromBefore},
 	} {
 		if !t.Run(act.name, func(t *testing.T) { act.play(t, s) }) {
@@ -258,10 +258,20 @@ func (s *stage) jobDefaults() []byte {
 	return []byte(s.plane.Kubectl("get", "configmap", "nexus-ai-nexus-job-defaults", "-n", "nexus", "--ignore-not-found", "-o", `jsonpath={.data.defaults\.yaml}`))
 }
 
+// policed are the namespaces that the release's controller is told of.
+func (s *stage) policed() []string {
+	for arg := range strings.FieldsSeq(s.plane.Kubectl("get", "deployment", "nexus-ai-nexus-controller", "-n", "nexus", "--ignore-not-found", "-o", "jsonpath={.spec.template.spec.containers[0].args[*]}")) {
+		if list, is := strings.CutPrefix(arg, "--policed="); is {
+			return strings.Split(list, ",")
+		}
+	}
+	return nil
+}
+
 // startController runs what the chart's Deployment runs, until t ends.
 func (s *stage) startController(t *testing.T, kubeconfig string) *app.Controller {
 	t.Helper()
-	c, err := app.NewController(app.ControllerOptions{Kubeconfig: kubeconfig, Image: "pytorch/pytorch", LauncherImage: "ai-nexus/nexus", Defaults: s.jobDefaults(), Listen: "127.0.0.1:0", Metrics: "127.0.0.1:0", Backoff: 100 * time.Millisecond})
+	c, err := app.NewController(app.ControllerOptions{Kubeconfig: kubeconfig, Image: "pytorch/pytorch", LauncherImage: "ai-nexus/nexus", Defaults: s.jobDefaults(), Policed: s.policed(), Listen: "127.0.0.1:0", Metrics: "127.0.0.1:0", Backoff: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -476,9 +486,24 @@ func usesItsRights(t *testing.T, s *stage) {
 	})
 	s.plane.Kubectl("annotate", "nexusjob", "all", "-n", "team", "ainexus.io/stop=cancel")
 	s.phase(t, "all", "Cancelled")
+	// In the release's namespace everything is denied, and the pods of a job are let to one another.
+	inside := "apiVersion: ainexus.io/v1alpha1\nkind: NexusJob\nmetadata: {name: inside, namespace: nexus}\nspec: {nodes: 2, resources: {gpus: 1}, run: python train.py}"
+	if out, err := s.plane.TryKubectl(inside, "apply", "-f", "-"); err != nil {
+		t.Fatal(out)
+	}
+	s.plane.Kubectl("wait", "nexusjob/inside", "-n", "nexus", "--for=jsonpath={.status.phase}=Running", "--timeout=180s")
+	opened := s.plane.Kubectl("get", "networkpolicy", "inside-workers", "-n", "nexus", "-o", `jsonpath={.spec.podSelector.matchLabels} {.spec.ingress[*].from[*].podSelector.matchLabels} {.spec.ingress[*].ports[*].port} {.spec.egress[*].ports[2].endPort}`)
+	own := `{"ainexus.io/job-uid":"` + s.plane.Kubectl("get", "nexusjob", "inside", "-n", "nexus", "-o", "jsonpath={.metadata.uid}") + `"}`
+	if want := own + " " + own + " 29400 29600 29501 30524"; opened != want {
+		t.Errorf("its pods have the way %q and not %q", opened, want)
+	}
+	if list := s.plane.Kubectl("get", "networkpolicies", "-n", "team", "-o", "name"); list != "" {
+		t.Errorf("where nothing is denied there is %s", list)
+	}
+	s.plane.Kubectl("delete", "nexusjob", "inside", "-n", "nexus")
 	granted := map[string]bool{}
 	for name, o := range names(render(t, installed)) {
-		if !slices.Contains([]string{"ClusterRole/nexus-ai-nexus-controller", "ClusterRole/nexus-ai-nexus-jobs", "Role/nexus-ai-nexus-leader"}, name) {
+		if !slices.Contains([]string{"ClusterRole/nexus-ai-nexus-controller", "ClusterRole/nexus-ai-nexus-jobs", "Role/nexus-ai-nexus-leader", "Role/nexus-ai-nexus-job-network"}, name) {
 			continue
 		}
 		for _, rule := range o.Object["rules"].([]any) {
@@ -509,7 +534,7 @@ func usesItsRights(t *testing.T, s *stage) {
 	// not stream what there is. Shares of GPUs, groups of pods and arrays are tried in app/onkube.
 	rare := []string{"resource.k8s.io/resourceclaims list", "resource.k8s.io/resourceclaimtemplates get", "resource.k8s.io/resourceclaimtemplates create", "resource.k8s.io/resourceclaimtemplates delete",
 		"scheduling.k8s.io/podgroups get", "scheduling.k8s.io/podgroups create", "scheduling.k8s.io/podgroups delete",
-		"/nodes list", "/pods list", "ainexus.io/nexusqueues list", "ainexus.io/nexusjobs list", "batch/jobs list", "ainexus.io/nexusjobs get", "ainexus.io/nexusjobs create", "/services get", "coordination.k8s.io/leases create", "batch/jobs/status patch"}
+		"/nodes list", "/pods list", "ainexus.io/nexusqueues list", "ainexus.io/nexusjobs list", "batch/jobs list", "ainexus.io/nexusjobs get", "ainexus.io/nexusjobs create", "/services get", "networking.k8s.io/networkpolicies get", "coordination.k8s.io/leases create", "batch/jobs/status patch"}
 	for what := range granted {
 		if !s.seen.verbs[what] && !slices.Contains(rare, what) {
 			t.Errorf("it is granted %s, which it does not use", what)

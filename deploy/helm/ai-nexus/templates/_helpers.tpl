@@ -73,6 +73,11 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{/* The namespaces in which pods are kept from one another. */}}
+{{- define "ai-nexus.policed" -}}
+{{ list .Release.Namespace (include "ai-nexus.namespace" .) | uniq | join "," }}
+{{- end -}}
+
 {{/* What the controller gives NexusJobs that leave it out. */}}
 {{- define "ai-nexus.jobDefaults" -}}
 {{ dict "gpu" (pick .Values.gpu "count" "memory" "model" "runtimeClassName") "distributed" .Values.distributed | toYaml }}
