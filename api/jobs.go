@@ -137,7 +137,7 @@ type JobView struct {
 
 // For reports whether the job only answers for an array that the reference means.
 func (v JobView) For(array string) bool {
-	return v.Member != nil && array != v.Spec.Name && !strings.HasPrefix(v.ID, array)
+	return v.Member != nil && (array == v.Member.Array || array == v.Member.Name || array != v.Spec.Name && !strings.HasPrefix(v.ID, array))
 }
 
 // NodeView is a node, its devices as they are now and who is on it.

@@ -36,6 +36,8 @@ type ControllerOptions struct {
 	// Templates are nodes that an autoscaler may add, as "gpus=8,gpu_model=NVIDIA-H100-80GB-HBM3,gpu_memory=80GiB,cpu=64,memory=512GiB".
 	// Default: nodes like those there are.
 	Templates []string
+	// Defaults are what jobs get that they leave out, as YAML (docs/chart.md). Default: what the job file says.
+	Defaults []byte
 	// ScaleUpTimeout is how long a job of a queue with scale_up waits for one. Default: 10 min.
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost. Default: 1 s.
@@ -74,11 +76,16 @@ func NewController(opts ControllerOptions) (*Controller, error) {
 		}
 		templates = append(templates, t)
 	}
+	defaults, err := kube.ParseDefaults(opts.Defaults)
+	if err != nil {
+		return nil, err
+	}
 	tally := &lateTally{}
 	place, err := kube.New(kube.Options{
 		Kubeconfig: opts.Kubeconfig, Namespace: opts.Namespace, Nodes: opts.Nodes, Image: opts.Image, LauncherImage: opts.LauncherImage,
 		Alone: opts.Alone, LeaseDuration: opts.LeaseDuration, Lost: opts.Lost, Stuck: opts.Stuck, Backoff: opts.Backoff, Templates: templates, ScaleUpTimeout: opts.ScaleUpTimeout,
-		Tally: tally, Log: opts.Logger,
+		Defaults: defaults,
+		Tally:    tally, Log: opts.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -157,6 +164,7 @@ func (c *Controller) Start() {
 		c.life.running.Go(func() {
 			_ = c.engine.Run(c.life.ctx) // it ends with the context only
 		})
+		c.life.running.Go(c.foretell)
 		c.log.Info("controller started")
 	})
 }

@@ -56,7 +56,7 @@ func NewDaemon(opts Options) (*Daemon, error) {
 	tally := &lateTally{}
 	place, err := local.New(context.Background(), local.Options{
 		State: opts.State, Agent: opts.Agent, AgentEnv: opts.AgentEnv, Node: opts.Node, CPUs: opts.CPUs, Clock: opts.Clock, Devices: devices,
-		NoLimits: opts.NoLimits, History: opts.History, HistoryAge: opts.HistoryAge, Silence: opts.Silence,
+		NoLimits: opts.NoLimits, Logs: opts.Logs, History: opts.History, HistoryAge: opts.HistoryAge, Silence: opts.Silence,
 		StopMargin: opts.StopMargin, Backoff: opts.Backoff, Tally: tally, Log: opts.Logger,
 	})
 	if err != nil {

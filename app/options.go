@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"ainexus.io/nexus"
 	"ainexus.io/proc"
 	"ainexus.io/web"
 )
@@ -28,6 +29,8 @@ type Options struct {
 	NoGPUs bool
 	// NoLimits keeps memory and CPU limits off cgroups. Default: they are put there where that can be done.
 	NoLimits bool
+	// Logs bounds what is kept of what each worker of a job writes. Default: two files of 64 MiB.
+	Logs nexus.LogBounds
 
 	// Listen is the host:port of the page and of the API over TCP; "none" has none. Where it is taken the daemon says
 	// so and serves its socket only. Default: 127.0.0.1:8000.

@@ -23,6 +23,7 @@ type peer struct {
 	store   *store
 	caller  caller
 	out     *outbox
+	addr    net.Addr
 	host    string
 	log     *slog.Logger
 	spoken  bool // guarded by the server's lock
@@ -36,7 +37,7 @@ func newPeer(s *Server, conn net.Conn) *peer {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	p := &peer{server: s, store: s.store, host: host, log: s.log.With("peer", addr), out: newOutbox(s.budget, s.stall)}
+	p := &peer{server: s, store: s.store, addr: addr, host: host, log: s.log.With("peer", addr), out: newOutbox(s.budget, s.stall)}
 	p.caller.out = p.out
 	p.log.Debug("store client came")
 	return p

@@ -31,7 +31,9 @@ type store struct {
 // caller is what the store knows of one connection.
 type caller struct {
 	out     *outbox
-	legacy  bool // older than 2.2
+	legacy  bool   // older than 2.2
+	asked   int64  // how many requests
+	key     string // the first one that it named last
 	wait    *waiter
 	owed    *string             // queue whose item it was woken for and has not asked for since
 	watched map[string]struct{} // keys
@@ -129,6 +131,10 @@ func (s *store) tellOther(c *caller, m message) {
 }
 
 func (s *store) do(c *caller, req request) error {
+	c.asked++
+	if len(req.keys) > 0 {
+		c.key = req.keys[0]
+	}
 	if c.owed != nil && !(req.op == opQueuePop && req.keys[0] == *c.owed) {
 		s.passOn(c)
 	}

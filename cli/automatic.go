@@ -83,7 +83,7 @@ func (p *program) startDaemon(ctx context.Context, state string, client *api.Cli
 // daemonEnv is the little of the environment that a daemon needs. Jobs get theirs from who submits them.
 func (p *program) daemonEnv() []string {
 	var env []string
-	for _, key := range []string{"HOME", "NEXUS_LISTEN", "USER", "LOGNAME", "PATH", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "NVML_LIBRARY",
+	for _, key := range []string{"HOME", "NEXUS_LISTEN", "NEXUS_LOG_MAX_SIZE", "NEXUS_LOG_MAX_FILES", "USER", "LOGNAME", "PATH", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "NVML_LIBRARY",
 		"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"} {
 		if value, ok := p.lookup(key); ok {
 			env = append(env, key+"="+value)

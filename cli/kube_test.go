@@ -127,6 +127,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	a.until(`^ann holds it, and it waits until it is released$`, "why", "big")
 	a.nexus(0, `big \(`+waits+`\) is released`, "release", "big")
 	a.until(`others hold|waits for|does not fit|are free`, "why", "big")
+	a.until(`^position in line: 1\nexpected to start: that cannot be known: those ahead of it have not said when they end \(max_duration\)(.|\n)*^as of 20.*, \d+s ago$`, "why", "big")
 	a.nexus(0, `has priority low`, "prio", waits, "low")
 	a.until(`^big +training +low +Pending`, "ps")
 	a.nexus(5, `only what waits can be held`, "hold", "train_1")
@@ -155,6 +156,7 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	a.nexus(0, `long \(long-[a-z2-7]{6}\) is stopping`, "cancel", "long")
 	a.nexus(130, `long was cancelled`, "wait", "long")
 
+	arraysAreOneThing(a, plane, agents)
 	codeIsUploaded(a, plane)
 	commandsRunInPods(a, plane)
 
@@ -174,7 +176,6 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 	}
 	a.with("run: x\n", 5, `only the controller`, "submit", "--dry-run", "-")
 	a.with("run: x\nenv: {T: {from: file:/etc/hosts}}\n", 2, `pods cannot read file:/etc/hosts`, "submit", "-")
-	a.with("run: x\narray: 0-3\n", 5, `arrays do not run on a cluster\nhint: submit a job for each index`, "submit", "-")
 	a.with("run: x\nafter: [{job: nobody}]\n", 4, `there is no job "nobody" in namespace team to wait for`, "submit", "-")
 	a.with("run: x\nafter: [{job: long}]\n", 5, `has to succeed first, and it is over: Cancelled`, "submit", "-")
 	then := a.submit("name: then\nrun: x\nafter: [{job: train_1}, {job: long, on: any}]\n")
@@ -199,6 +200,44 @@ func TestCommandsSpeakToACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone.nexus(3, fmt.Sprintf("error: the API server at %s does not answer", "https://127.0.0.1:1"), "--context", "kube", "ps")
+}
+
+// An array is submitted once, and its members are listed, held, cancelled and awaited together, or one by its index.
+func arraysAreOneThing(a ann, plane *kubetest.Plane, agents *kubetest.Agents) {
+	t := a.t
+	t.Helper()
+	file := "name: sweep\narray: 0-5%2\nresources: {gpus: 1}\nrun: python train.py\n"
+	out := a.with(file, 0, `\Asubmitted sweep as array sweep-[a-z2-7]{6}: 6 members, 2 at once\n\z`, "submit", "-", "--key", "s")
+	array := regexp.MustCompile(`sweep-[a-z2-7]{6}`).FindString(out)
+	if again := a.submit(file, "--key", "s"); again != array {
+		t.Errorf("a key made %s and %s", array, again)
+	}
+	a.until(`^sweep-\[2-5\] .* Pending .*2 of 2 members of the array run(.|\n)*^sweep-0 .* Running `, "ps")
+	a.until(`^2 of 2 members of the array run, which is as many as may at once\n(position in line: \d+\n)?expected to start: that cannot be known: it does not wait for its turn$`, "why", "sweep")
+	a.nexus(0, `^sweep-1 +.*`+array+`-1 `, "ps", "-o", "wide", "--members")
+	a.nexus(0, `^sweep \(`+array+`\): 4 members are held by ann$`, "hold", array)
+	a.until(`^ann holds it`, "why", "sweep-3")
+	agents.Say(array+"-1", 0, "[rank 0] of one")
+	a.until(`^\[0\] of one$`, "logs", "sweep-1")
+	agents.Play(array+"-0", kubetest.Script{})
+	a.nexus(0, `sweep-0 succeeded`, "wait", "sweep-0")
+	a.nexus(0, `^sweep \(`+array+`\): 4 members are released$`, "release", "sweep")
+	a.until(`^sweep-2 .* Running `, "ps", "--members")
+	a.nexus(0, `^sweep \(`+array+`\): 5 members are of priority low$`, "prio", array, "low")
+	a.nexus(0, `^sweep-5 \(`+array+`-5\) is cancelled$`, "cancel", "sweep-5")
+	a.nexus(0, `^sweep \(`+array+`\): [45] members are cancelled; those that run may save their work$`, "cancel", "sweep")
+	a.nexus(130, `(?s)sweep-0 succeeded.*sweep-1 was cancelled.*sweep-5 was cancelled`, "wait", "sweep")
+	plane.Kubectl("delete", "nexusjob", array, "--namespace=team")
+	plane.Until("its members gone", func() error {
+		if left := plane.Kubectl("get", "nexusjobs", "--namespace=team", "-l", "ainexus.io/array="+array, "-o", "name"); left != "" {
+			return fmt.Errorf("there are %s", left)
+		}
+		return nil
+	})
+	a.with("name: wide\narray: 0-1000\nrun: x\n", 0, `submitted wide as array`, "submit", "-")
+	a.until(`it has 1001 members, and on a cluster an array has at most 1000`, "why", "wide")
+	a.nexus(3, `members of array .* are not made yet: .*1001 members`, "wait", "wide")
+	a.nexus(0, `wide`, "cancel", "wide")
 }
 
 // code: upload: what is in the directory of the job file, without what .gitignore leaves out, is in Secrets that go with the

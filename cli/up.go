@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,13 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"ainexus.io/app"
+	"ainexus.io/launch"
 	"ainexus.io/nexus"
 	"ainexus.io/web"
 )
 
 func (p *program) upCommand() *cobra.Command {
 	var o app.Options
-	idle := ""
+	var idle, logSize, logFiles string
 	cmd := &cobra.Command{
 		Use: "up", Short: "Run the daemon of this machine in the foreground", Args: noArgs,
 		Long: "Runs the daemon until Ctrl-C or TERM. Jobs that run are not stopped with it: they run on, and the next daemon finds them.",
@@ -28,17 +30,21 @@ func (p *program) upCommand() *cobra.Command {
 				return usage(cmd, "--exit-when-idle: %s", err)
 			}
 			o.ExitWhenIdle = time.Duration(d)
+			if o.Logs.Size, err = launch.ParseLogSize(logSize); err != nil {
+				return usage(cmd, "--log-max-size: %s", err)
+			}
+			if o.Logs.Files, err = launch.ParseLogFiles(logFiles); err != nil {
+				return usage(cmd, "--log-max-files: %s", err)
+			}
 			return p.up(cmd.Context(), o)
 		},
 	}
-	listen := p.getenv("NEXUS_LISTEN")
-	if listen == "" {
-		listen = app.DefaultListen
-	}
-	cmd.Flags().StringVar(&o.Listen, "listen", listen, "host:port of the page and of the API over TCP, or none (default $NEXUS_LISTEN)")
+	cmd.Flags().StringVar(&o.Listen, "listen", cmp.Or(p.getenv("NEXUS_LISTEN"), app.DefaultListen), "host:port of the page and of the API over TCP, or none (default $NEXUS_LISTEN)")
 	cmd.Flags().StringVar(&o.Metrics, "metrics-listen", "none", "host:port of /metrics for who has no token, or none")
 	cmd.Flags().StringArrayVar(&o.Hosts, "host", nil, "a further name by which browsers may call this machine; can be repeated")
 	cmd.Flags().StringVar(&idle, "exit-when-idle", "0s", "end after so long without jobs and requests; 0s: never")
+	cmd.Flags().StringVar(&logSize, "log-max-size", cmp.Or(p.getenv("NEXUS_LOG_MAX_SIZE"), "64MiB"), "a log file of a worker is full then; 0: never (default $NEXUS_LOG_MAX_SIZE)")
+	cmd.Flags().StringVar(&logFiles, "log-max-files", cmp.Or(p.getenv("NEXUS_LOG_MAX_FILES"), "2"), "how many are kept of each worker (default $NEXUS_LOG_MAX_FILES)")
 	cmd.Flags().StringVar(&o.Node, "node", "", "name of this machine (default its host name)")
 	cmd.Flags().BoolVar(&o.NoGPUs, "no-gpus", false, "do not look for GPUs")
 	cmd.Flags().BoolVar(&o.NoLimits, "no-limits", false, "do not put memory and cpu limits on cgroups")

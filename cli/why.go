@@ -36,6 +36,22 @@ func (p *program) whyCommand() *cobra.Command {
 	return p.oneJob(cmd)
 }
 
+// asOf says how old the place in line and the date are, and that they are too old where the latest of what they foresaw has passed.
+func asOf(why nexus.Why, now time.Time) string {
+	text := fmt.Sprintf("as of %s, %s ago", why.AsOf.Local().Format(time.DateTime), span(now.Sub(why.AsOf)))
+	last := why.Start
+	if why.Expected != nil && (last.IsZero() || why.Expected.High.Before(last)) {
+		last = why.Expected.High
+	}
+	if !last.IsZero() && now.Sub(last) > stale {
+		text += ": that is out of date; perhaps no controller runs"
+	}
+	return text
+}
+
+// stale is for how long a start may be overdue before what was foreseen is out of date: a controller that runs tells it anew.
+const stale = 10 * time.Minute
+
 func (p *program) printWhy(why nexus.Why) error {
 	sentence := why.Sentence
 	if sentence == "" {
@@ -51,7 +67,10 @@ func (p *program) printWhy(why nexus.Why) error {
 	case !why.Start.IsZero():
 		fmt.Fprintf(p.out, "expected to start: %s\n", eta(why.Start, time.Now()))
 	case why.Phase == nexus.Pending:
-		fmt.Fprintln(p.out, "expected to start: that cannot be known")
+		fmt.Fprintln(p.out, "expected to start: that cannot be known: "+why.Unknown())
+	}
+	if !why.AsOf.IsZero() && why.Phase == nexus.Pending {
+		fmt.Fprintln(p.out, asOf(why, time.Now()))
 	}
 	for _, note := range why.Notes {
 		fmt.Fprintln(p.out, clean(note))

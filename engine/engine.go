@@ -53,8 +53,11 @@ type Engine struct {
 
 	mu        sync.Mutex // guards what follows; Why reads while Run plans
 	planner   *sched.Planner
-	explainer *sched.Explainer // of the last cycle; nil until somebody asks
+	explainer *sched.Explainer // of how things stand; nil until somebody asks
+	moves     uint64           // counts what makes an explanation old
 	primed    bool
+
+	explaining sync.Mutex // one explanation is made at a time, and no cycle waits for it
 }
 
 // New returns an engine that is not running yet.
@@ -148,7 +151,8 @@ func (e *Engine) turn(ctx context.Context, delta nexus.Delta) (wake time.Time, f
 func (e *Engine) step(delta nexus.Delta) nexus.Plan {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.explainer, e.primed = nil, e.primed || delta.Full
+	e.moved()
+	e.primed = e.primed || delta.Full
 	e.cycles.Add(1)
 	began := e.cluster.Now()
 	plan := e.planner.Step(delta, began)
@@ -164,7 +168,7 @@ func (e *Engine) drop(jobs []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.planner.Drop(jobs...)
-	e.explainer = nil
+	e.moved()
 }
 
 // refuse tells the planner that the whole plan came to nothing.
@@ -172,8 +176,11 @@ func (e *Engine) refuse(plan nexus.Plan) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.planner.Refuse(plan)
-	e.explainer = nil
+	e.moved()
 }
+
+// moved says that what was explained is not how things stand any more.
+func (e *Engine) moved() { e.explainer, e.moves = nil, e.moves+1 }
 
 func (e *Engine) tell(c nexus.Cycle) {
 	e.mu.Lock()
@@ -212,17 +219,68 @@ func (e *Engine) Forecast(ctx context.Context, job nexus.Job) (nexus.Forecast, e
 	return sched.WouldPlace(explainer.Snapshot(), e.policy, job), nil
 }
 
-// explain is the explanation of the last cycle, made when somebody first asks for it.
+// longLine is how many have to wait for a plan from scratch to cost too much memory for what it adds.
+const longLine = 1000
+
+// Line is Brief for everybody who waits, by place in line, and the time that it is as of. A short line costs a plan from
+// scratch, during which cycles go on; of a long one it is told what the last cycle left, without sentences.
+func (e *Engine) Line(ctx context.Context) ([]nexus.Why, time.Time, error) {
+	if line, at := e.long(); line != nil {
+		return line, at, nil
+	}
+	explainer, err := e.explain(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return explainer.Line(), explainer.Snapshot().At, nil
+}
+
+// long is [Engine.Line] where that is long; else nil.
+func (e *Engine) long() ([]nexus.Why, time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.planner.Waiting() <= longLine {
+		return nil, time.Time{}
+	}
+	holds := e.planner.Line()
+	line := make([]nexus.Why, len(holds))
+	for i, h := range holds {
+		line[i] = nexus.Why{Job: h.Job, Phase: nexus.Pending, Reason: h.Reason, Position: h.Place, Expected: h.Start}
+		if h.Reason.Code.InLine() {
+			line[i].Start = h.Reason.Until
+		}
+	}
+	return line, e.cluster.Now()
+}
+
+// explain is the explanation of how things stand, made when somebody first asks for it.
 func (e *Engine) explain(ctx context.Context) (*sched.Explainer, error) {
+	e.explaining.Lock()
+	defer e.explaining.Unlock()
+	known, snapshot, of, err := e.picture()
+	if err != nil || known != nil {
+		return known, err
+	}
+	made := sched.Explain(snapshot, e.policy)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.moves == of {
+		e.explainer = made
+	}
+	return made, ctx.Err()
+}
+
+// picture is what there is to explain, unless it is explained already, and what moves it is of.
+func (e *Engine) picture() (*sched.Explainer, nexus.Snapshot, uint64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.primed {
-		return nil, &nexus.Error{Code: nexus.CodeUnavailable, Message: "the planner has not looked yet", Hint: "ask again in a second"}
+		return nil, nexus.Snapshot{}, 0, &nexus.Error{Code: nexus.CodeUnavailable, Message: "the planner has not looked yet", Hint: "ask again in a second"}
 	}
-	if e.explainer == nil {
-		e.explainer = sched.Explain(e.planner.Snapshot(), e.policy)
+	if e.explainer != nil {
+		return e.explainer, nexus.Snapshot{}, 0, nil
 	}
-	return e.explainer, ctx.Err()
+	return nil, e.planner.Snapshot(), e.moves, nil
 }
 
 func due(wake, now time.Time) bool { return !wake.IsZero() && !now.Before(wake) }

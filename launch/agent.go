@@ -91,6 +91,7 @@ func Agent(ctx context.Context, dir attempt.Dir, opts AgentOptions) error {
 		a.backoff = elastic.DefaultBackoff()
 	}
 	a.runID = order.Job
+	a.logSize, a.logFiles = order.Logs.Size, order.Logs.Files
 	result, err := a.run(ctx)
 	if err != nil {
 		return err

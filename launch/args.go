@@ -74,7 +74,7 @@ func options() map[string]option {
 		"logs-specs":         {note: "there is one way of keeping logs, --log-dir", set: logsSpecs},
 		"shutdown-timeout":   {set: shutdownTimeout, env: "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"},
 		"log-max-size":       {set: logSize}, // this one and the next are ours
-		"log-max-files":      {set: func(i *Invocation, v string) (err error) { i.Options.LogFiles, err = atLeastOne(v); return err }},
+		"log-max-files":      {set: logFiles},
 		"use-env":            {flag: true, note: "LOCAL_RANK is always in the environment", set: quiet},
 	}
 }

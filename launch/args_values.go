@@ -111,16 +111,27 @@ func shutdownTimeout(i *Invocation, value string) (err error) {
 	return err
 }
 
-// logSize reads a size; 0 is without bound.
-func logSize(i *Invocation, value string) error {
-	if value == "0" {
-		i.Options.LogSize = proc.Unbounded
-		return nil
-	}
-	n, err := bytes(value)
-	i.Options.LogSize = int64(n)
+func logSize(i *Invocation, value string) (err error) {
+	i.Options.LogSize, err = ParseLogSize(value)
 	return err
 }
+
+func logFiles(i *Invocation, value string) (err error) {
+	i.Options.LogFiles, err = ParseLogFiles(value)
+	return err
+}
+
+// ParseLogSize reads when a log file is full, such as 16MiB, into bytes; 0 is never: [proc.Unbounded].
+func ParseLogSize(text string) (int64, error) {
+	if text == "0" {
+		return proc.Unbounded, nil
+	}
+	n, err := bytes(text)
+	return int64(n), err
+}
+
+// ParseLogFiles reads how many files of a log are kept.
+func ParseLogFiles(text string) (int, error) { return atLeastOne(text) }
 
 func atLeastOne(text string) (int, error) {
 	n, err := strconv.Atoi(text)

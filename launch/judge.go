@@ -18,6 +18,9 @@ func (a *agent) judge(r *round) ending {
 		}
 		return e
 	}
+	if r.refused != "" {
+		return refusal(r.refused)
+	}
 	if r.hang != "" {
 		e := ending{cause: nexus.CauseHang, rank: r.hangRank, exit: 1, message: r.hang}
 		if local := e.rank - a.place.first; e.rank >= 0 && local >= 0 && local < len(r.workers) {

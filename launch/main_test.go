@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "store":
 			askStore()
+		case "node":
+			beNode(os.Args[2:])
+		case "beyond":
+			waitBeyond(os.Args[2])
 		case "bare":
 			bare(os.Args[2:])
 		case "trainer":

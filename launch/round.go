@@ -41,7 +41,8 @@ type place struct {
 	first, world  int // rank of the first worker here, number of workers
 	addr          string
 	port          int
-	device        string // network interface of the other nodes' way here; empty: one node
+	device        string         // network interface of the other nodes' way here; empty: one node
+	hosts         map[string]int // how many workers there are, by the address of their node; nil: one node
 }
 
 // store is the host:port of the round's store.
@@ -63,6 +64,8 @@ type round struct {
 	suspects []nexus.Suspect // that are told
 	oomAt    int             // the cgroup's count when the round began
 	exits    chan int
+	surplus  surplus
+	refused  string // why there is no going on with these workers
 
 	told     bool          // the meeting ends it
 	asked    time.Time     // when the workers were told to end; zero: they were not

@@ -79,6 +79,10 @@ func (a *agent) consider(r *round, now time.Duration) {
 	}
 	hung := r.watch.hung(now)
 	a.lookAtPace(r)
+	if a.lookForSurplus(r) {
+		a.end(r, failureGrace)
+		return
+	}
 	if hung {
 		ranks := a.everywhere(r, r.watch.standings(a.askWhere(r)))
 		r.hangRank, r.hang, r.hangStack = verdict(r.watch.limit, ranks)

@@ -72,7 +72,11 @@ func (a *agent) part(ctx context.Context, b elastic.Begin) {
 	own, _, _ := net.SplitHostPort(b.Record.Agents[b.Group].Addr)
 	a.place = place{
 		group: b.Group, groups: len(b.Record.Agents), first: b.Record.First(b.Group), world: b.Record.World(),
-		addr: host, device: fabric.DeviceOf(own),
+		addr: host, device: fabric.DeviceOf(own), hosts: map[string]int{},
+	}
+	for _, of := range b.Record.Agents {
+		at, _, _ := net.SplitHostPort(of.Addr)
+		a.place.hosts[at] += of.Workers
 	}
 	fmt.Sscan(port, &a.place.port)
 	var e ending

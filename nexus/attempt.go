@@ -48,6 +48,14 @@ type Order struct {
 	Member       *Member           `json:"member,omitempty"` // of an array
 	// Limits says whether memory and CPU limits are to be put on a cgroup where that can be done.
 	Limits bool `json:"limits"`
+	// Logs bounds what is kept of the workers' output.
+	Logs LogBounds `json:"logs,omitzero"`
+}
+
+// LogBounds is how much is kept of what each worker writes; zero fields are the agent's to choose.
+type LogBounds struct {
+	Size  int64 `json:"size,omitempty"`  // when a file is full, in bytes; -1: never
+	Files int   `json:"files,omitempty"` // how many are kept, with the one that is being written
 }
 
 // StopOrder asks an agent to end its attempt: TERM, the checkpoint's grace, then KILL.

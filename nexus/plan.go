@@ -90,6 +90,8 @@ type Hold struct {
 	// Start is when it is expected to start: told when it begins to wait for its turn, and stands until a hold of it has
 	// another one, or a reason that is not [ReasonCode.InLine].
 	Start *Estimate `json:"start,omitempty"`
+	// Place is where it stood in line when this was told, from 1.
+	Place int `json:"place,omitempty"`
 }
 
 // Reason is why a job waits: a code and the exact shortfall. It is comparable.
@@ -167,8 +169,21 @@ type Why struct {
 	// Expected is when it will start, as far as can be told; nil: it does not wait for its turn.
 	Expected *Estimate `json:"expected,omitempty"`
 	Fix      *Fix      `json:"fix,omitempty"`
+	// AsOf is when Position, Start and Expected were told by a place that writes them down; zero: as of now.
+	AsOf time.Time `json:"as_of,omitzero"`
 	// Notes are what its past teaches: that it asks for more than its file, what it used of what it asked for.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Unknown says why there is no telling when a job starts that has neither Start nor Expected.
+func (w Why) Unknown() string {
+	switch {
+	case w.Reason.Code.InLine():
+		return "those ahead of it have not said when they end (max_duration), and too few jobs have ended here to expect it of others"
+	case w.Reason.Code == "":
+		return "nobody has looked yet"
+	}
+	return "it does not wait for its turn"
 }
 
 // Fix is a change to the job that would start it now.

@@ -42,6 +42,25 @@ func foretold(p nexus.Plan) map[string]*nexus.Estimate {
 	return starts
 }
 
+// What a planner tells of its line without planning is what an explanation tells, but for dates that only that looks for.
+func TestTheLineStandsAsTheLastStepLeftIt(t *testing.T) {
+	w := crowd(t, "a", "b", "c", "d")
+	w.apply(w.step())
+	line, explained := w.planner.Line(), Explain(w.planner.Snapshot(), policy.Default()).Line()
+	if len(line) != 3 || len(explained) != 3 {
+		t.Fatalf("three wait, told are %v and %v", line, explained)
+	}
+	for i, h := range line {
+		x := explained[i]
+		if h.Job != x.Job || h.Place != i+1 || x.Position != i+1 || h.Reason.Code != x.Reason.Code || h.Start == nil || x.Expected == nil || !h.Start.Median.Equal(x.Expected.Median) {
+			t.Errorf("place %d: %+v, %+v; explained %+v, %+v", i+1, h, h.Start, x, x.Expected)
+		}
+	}
+	if again := w.step(); len(again.Hold)+len(again.Place) > 0 {
+		t.Errorf("to tell changes the plan: %v", again)
+	}
+}
+
 func TestAStartIsForetoldOnceInAWait(t *testing.T) {
 	w := crowd(t, "a", "b", "c")
 	plan := w.step()

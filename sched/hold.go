@@ -43,7 +43,7 @@ func (c *cycle) hold() []nexus.Hold {
 		ahead.count(r, s.work)
 		if before := e.told; before != r {
 			e.told = r
-			news = append(news, nexus.Hold{Job: e.job.ID, Reason: r, Start: c.foresee(&ahead, i, before)})
+			news = append(news, nexus.Hold{Job: e.job.ID, Reason: r, Start: c.foresee(&ahead, i, before), Place: i + 1})
 		}
 	}
 	slices.SortFunc(news, func(a, b nexus.Hold) int { return cmp.Compare(a.Job, b.Job) })

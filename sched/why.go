@@ -16,6 +16,7 @@ type Explainer struct {
 	reasons   map[string]nexus.Reason
 	starts    map[string]time.Time // of who keeps a claim, or would: see [claim]
 	expected  map[string]*nexus.Estimate
+	line      []string // who waits, in the order in which they are looked at
 	positions map[string]int
 	places    map[string]bool
 }
@@ -42,14 +43,22 @@ func Explain(s nexus.Snapshot, p policy.Policy) *Explainer {
 	for _, cl := range planner.claims {
 		x.starts[cl.entry.job.ID] = cl.start
 	}
-	position := 0
 	for _, s := range planner.turns {
 		if planner.waits(s.entry) {
-			position++
-			x.positions[s.entry.job.ID] = position
+			x.line = append(x.line, s.entry.job.ID)
+			x.positions[s.entry.job.ID] = len(x.line)
 		}
 	}
 	return x
+}
+
+// Line is the brief answer for everybody who waits, by place in line.
+func (x *Explainer) Line() []nexus.Why {
+	line := make([]nexus.Why, len(x.line))
+	for i, job := range x.line {
+		line[i], _ = x.Brief(job) // they are all known
+	}
+	return line
 }
 
 // Snapshot is what is explained: read only.

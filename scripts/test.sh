@@ -66,6 +66,25 @@ torch26() {
 	NEXUS_TEST_PYTHON=$(sh scripts/torch26.sh python) gotest -count 1 -timeout 30m -run 'PyTorch' ./c10d ./launch
 }
 
+# sdk26 runs the tests of the Python package with release 2.6; arguments go to pytest. The chroot has none: this machine's,
+# which is pure Python, serves there too.
+sdk26() (
+	lent=$(mktemp -d)
+	trap 'rm -rf "$lent"' EXIT
+	/usr/bin/python3 - "$lent" <<-'END'
+		import importlib.util, os, shutil, sys
+		for name in "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "attr", "py":
+		    spec = importlib.util.find_spec(name)
+		    if spec and spec.submodule_search_locations:
+		        shutil.copytree(spec.submodule_search_locations[0], os.path.join(sys.argv[1], name))
+		    elif spec:
+		        shutil.copy(spec.origin, sys.argv[1])
+	END
+	cd sdk/python
+	sh ../../scripts/torch26.sh run env PYTHONPATH="$lent:src" PYTHONDONTWRITEBYTECODE=1 \
+		python3 -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning "$@"
+)
+
 # left_nothing wants the run to have left no trace among the sources. It is for
 # CI, where nobody edits meanwhile.
 left_nothing() {
@@ -110,6 +129,7 @@ if [ "${NIGHTLY:-}" = 1 ]; then
 	stage "an API server that is away for 5 minutes" gotest -count 1 -timeout 60m -run BadWeather ./app/onkube -away 5m
 	stage "PyTorch 2.6: its chroot" sh scripts/torch26.sh build
 	stage "PyTorch 2.6: tests" torch26
+	stage "PyTorch 2.6: python sdk" sdk26
 fi
 if grep -qs torture.points app/*_test.go; then
 	stage "torture" gotest -race -count 1 -timeout 60m -run Torture ./app -torture.points="$points"

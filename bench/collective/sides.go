@@ -16,9 +16,6 @@ import (
 	"ainexus.io/c10d"
 )
 
-//go:embed peer/gloo.py
-var glooScript string
-
 //go:embed peer/mpi.c
 var mpiSource string
 
@@ -66,7 +63,7 @@ func gloo(python ...string) func(context.Context, *program.Bench, string, int) (
 		}
 		var cmds []*exec.Cmd
 		for i := range world {
-			cmd := exec.CommandContext(ctx, python[0], append(python[1:], "-c", glooScript, dir)...)
+			cmd := exec.CommandContext(ctx, python[0], append(python[1:], "-c", rank.Gloo, dir)...)
 			cmd.Dir = b.Root
 			cmd.Env = append(os.Environ(), "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+strconv.Itoa(port), "RANK="+strconv.Itoa(i),
 				"WORLD_SIZE="+strconv.Itoa(world), "OMP_NUM_THREADS=1", "GLOO_SOCKET_IFNAME=lo", "USE_LIBUV=0")

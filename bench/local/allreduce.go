@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +17,6 @@ import (
 	"ainexus.io/bench/row"
 	"ainexus.io/c10d"
 )
-
-//go:embed allreduce.py
-var allReduceScript string
 
 // world is how many processes reduce, and how many workers a job has here.
 const world = 4
@@ -116,7 +112,7 @@ func startGloo(ctx context.Context, b *program.Bench) (*ranks, error) {
 	}
 	r := &ranks{after: func() {}}
 	return r, r.start(ctx, b, func(i int) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, machine.Python, "-c", allReduceScript)
+		cmd := exec.CommandContext(ctx, machine.Python, "-c", rank.Gloo)
 		cmd.Env = append(os.Environ(), "MASTER_ADDR=127.0.0.1", "MASTER_PORT="+strconv.Itoa(port), "RANK="+strconv.Itoa(i),
 			"WORLD_SIZE="+strconv.Itoa(world), "OMP_NUM_THREADS=1", "GLOO_SOCKET_IFNAME=lo")
 		return cmd

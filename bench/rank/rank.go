@@ -3,6 +3,7 @@ package rank
 import (
 	"bufio"
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -17,6 +18,12 @@ import (
 
 // Verb is the argument that makes a benchmark one rank of ours.
 const Verb = "rank"
+
+// Gloo is one rank of PyTorch's gloo as a Python program, driven as [Run]'s is. It is found by PyTorch's environment,
+// MASTER_ADDR and so on; where an argument follows, it is the directory of the pipes.
+//
+//go:embed gloo.py
+var Gloo string
 
 // Run is the life of one rank; args are what follows [Verb]: -store ADDRESS, -rank and -size, and -dir where the rank
 // reads from the pipe in0, in1 and so on there, and answers through out0, out1 and so on.

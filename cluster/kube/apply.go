@@ -21,7 +21,7 @@ import (
 // became of it. Where a write fails, the other decisions are carried out all the same. What is reserved is recorded first:
 // nobody is asked for his seats for a job of which no record says that it gets them.
 func (p *Place) Apply(ctx context.Context, plan nexus.Plan) error {
-	for _, id := range p.view.hold(plan.Hold) {
+	for _, id := range p.view.hold(plan.Hold, plan.At) {
 		p.queue.Add(id)
 	}
 	failed := p.reserveAll(ctx, plan)
@@ -115,12 +115,18 @@ func (p *Place) place(ctx context.Context, d nexus.Placement) error {
 		s.Phase, s.Attempt, s.Seats = string(nexus.Starting), d.Attempt, seatsFor(d.Seats)
 		s.Started, s.NotBefore, s.Stop, s.StopFor = micro(p.Now()), metav1.MicroTime{}, "", ""
 		s.GPUs, s.Reserved, s.StuckSince = 0, nil, metav1.MicroTime{}
+		if s.User == 0 && p.view.rooted(&r.job.Spec) {
+			s.User = user
+		}
 		for _, seat := range d.Seats {
 			if seat.Share == 0 {
 				s.GPUs += len(seat.GPUs)
 			}
 		}
 		s.Reason, s.Message = "Admitted", fmt.Sprintf("attempt %d on %s: %s", d.Attempt, nodesOf(d.Seats), d.Seats[0].Because)
+		if f := s.Defaults; f != nil {
+			s.Message += "; " + defaulted(f)
+		}
 		p.view.placing(d.Job, d.Attempt)
 		return "Admitted", nil
 	})
@@ -169,14 +175,19 @@ func (p *Place) change(ctx context.Context, id string, edit func(r record, s *v1
 		if err != nil {
 			return err
 		}
+		st.stand(&next.Status)
 		next.Status.ObservedGeneration = next.Generation
 		setConditions(next, p.Now())
 		setDurability(next, &st.job.Spec, p.Now())
+		setDefaulted(next, p.Now())
 		written, err := p.put(ctx, next)
 		switch {
 		case err == nil && written.UID != next.UID, apierrors.IsNotFound(err):
 			return errMoved // it was deleted, and perhaps there is another of that name
 		case err == nil:
+			if next.Status.Line != nil && written.Status.Line == nil {
+				p.withoutLines()
+			}
 			p.view.setJob(written)
 			p.queue.Add(id)
 			p.tell(written, event)

@@ -24,7 +24,9 @@ func (p *Place) Counts() map[nexus.Phase]int {
 	defer p.view.mu.Unlock()
 	counts := map[nexus.Phase]int{}
 	for _, r := range p.view.jobs {
-		counts[r.job.Phase]++
+		if !isArray(&r.job) { // its members are counted
+			counts[r.job.Phase]++
+		}
 	}
 	return counts
 }
@@ -35,7 +37,7 @@ func (p *Place) Live() []nexus.Job {
 	defer p.view.mu.Unlock()
 	var list []nexus.Job
 	for _, id := range slices.Sorted(maps.Keys(p.view.jobs)) {
-		if j := p.view.jobs[id].job; !j.Phase.Over() {
+		if j := p.view.jobs[id].job; !j.Phase.Over() && !isArray(&j) {
 			list = append(list, j)
 		}
 	}

@@ -51,12 +51,13 @@ func (v *view) ours(node string) map[int]bool {
 func (v *view) delta() nexus.Delta {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.told && len(v.dirtyJobs)+len(v.dirtyNodes) == 0 && !v.planted {
+	if v.told && len(v.dirtyJobs)+len(v.dirtyNodes) == 0 && !v.planted && v.lessons.told == nil {
 		return nexus.Delta{Version: v.version}
 	}
 	d := nexus.Delta{Full: !v.told}
 	if d.Full {
 		v.told, v.planted = true, true
+		v.recall()
 		for id := range v.jobs {
 			v.dirtyJobs[id] = true
 		}
@@ -65,8 +66,8 @@ func (v *view) delta() nexus.Delta {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(v.dirtyJobs)) {
-		if r := v.jobs[id]; r != nil && r.wrong == nil && !r.job.Phase.Over() {
-			d.Jobs = append(d.Jobs, forPlanner(r.job))
+		if r := v.jobs[id]; r != nil && r.wrong == nil && !r.job.Phase.Over() && !isArray(&r.job) {
+			d.Jobs = append(d.Jobs, forPlanner(titled(r.object, r.job)))
 			if kept := r.object.Status.Reserved; kept != nil && d.Full {
 				d.Reserve = append(d.Reserve, nexus.Reservation{Job: id, Since: kept.Since.Time, Seats: seatsOf(kept.Seats), Resize: kept.Resize})
 			}
@@ -95,6 +96,7 @@ func (v *view) delta() nexus.Delta {
 	clear(v.dirtyJobs)
 	clear(v.dirtyNodes)
 	v.planted = false
+	d.History, v.lessons.told = v.lessons.told, nil
 	if d.Empty() {
 		return nexus.Delta{Version: v.version}
 	}

@@ -42,6 +42,8 @@ func outcome(s standing, at time.Time) nexus.Result {
 		r.Cause, r.Message = nexus.CauseNode, cmp.Or(s.object.Status.Message, "no room was found")
 	case stop == stopLost:
 		r.Cause, r.Message = nexus.CauseNode, cmp.Or(s.object.Status.Message, "a pod of it was taken away")
+	case stop == stopUser:
+		r.Cause, r.Message = nexus.CauseSetup, s.object.Status.Message
 	case stop == stopStuck:
 		r.Cause, r.Message = nexus.CauseSetup, s.object.Status.Message
 	case s.batch != nil && failed(s.batch) != nil && failed(s.batch).Reason == batchv1.JobReasonDeadlineExceeded:
@@ -135,6 +137,9 @@ func (p *Place) end(r record, st *v1alpha1.JobStatus, result nexus.Result, at ti
 		return back("Preempted", 0, 0)
 	case result.Cause == nexus.CauseResize:
 		return back("Resized", 0, 0)
+	case r.job.Stop == stopUser:
+		back("OtherUser", st.Losses, 0)
+		return "" // it was told when it was given up
 	case unadmitted:
 		return back("NoRoom", st.Losses+1, p.pause(st.Losses))
 	case result.Cause == nexus.CauseNode && again:

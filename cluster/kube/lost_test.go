@@ -69,13 +69,14 @@ func TestNumbersAreWrittenAnew(t *testing.T) {
 		holds = append(holds, nexus.Hold{Job: id, Reason: nexus.Reason{Code: nexus.WaitCapacity, Resource: "gpus", Need: 8, Have: 2}})
 		news = append(news, nexus.Hold{Job: id, Reason: nexus.Reason{Code: nexus.WaitCapacity, Resource: "gpus", Need: 8, Have: 3}})
 	}
-	if changed := v.hold(holds); len(changed) != len(holds) {
+	if changed := v.hold(holds, at); len(changed) != len(holds) {
 		t.Fatalf("at first %d are told", len(changed))
 	}
 	for i, h := range holds {
+		v.jobs[h.Job].object.Status.Line = v.jobs[h.Job].line
 		v.toldHold(h.Job, h.Reason, at.Add(time.Duration(i)*time.Millisecond))
 	}
-	if changed := v.hold(news); len(changed) != 0 || len(v.outdated(at.Add(59*time.Second))) != 0 {
+	if changed := v.hold(news, at); len(changed) != 0 || len(v.outdated(at.Add(59*time.Second))) != 0 {
 		t.Fatalf("numbers alone are told at once: %v", changed)
 	}
 	first := v.outdated(at.Add(2 * time.Minute))

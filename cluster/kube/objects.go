@@ -55,7 +55,7 @@ func serviceFor(o *v1alpha1.NexusJob) *corev1.Service {
 			ClusterIP: corev1.ClusterIPNone, PublishNotReadyAddresses: true, Selector: map[string]string{LabelJob: string(o.UID)},
 			Ports: []corev1.ServicePort{
 				{Name: "rendezvous", Port: portRendezvous, TargetPort: intstr.FromInt32(portRendezvous)},
-				{Name: "store", Port: portStore, TargetPort: intstr.FromInt32(portStore)},
+				{Name: "store", Port: int32(masterPort(o)), TargetPort: intstr.FromInt(masterPort(o))},
 			},
 		},
 	}
@@ -114,23 +114,24 @@ func podFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.PodSpec {
 			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{LabelJob: string(o.UID)}}, TopologyKey: corev1.LabelHostname,
 		}}}
 	}
+	if f := o.Status.Defaults; f != nil && f.RuntimeClass != "" {
+		spec.RuntimeClassName = &f.RuntimeClass
+	}
 	addClaim(&spec, o, j)
 	addVolumes(&spec, &j.Spec)
 	addLauncher(&spec, opts)
 	addCode(&spec, o, opts)
-	restrict(&spec)
+	restrict(&spec, o.Status.User)
 	return spec
 }
 
-// user is who runs in the pods of jobs. An image's own user is not known before it runs, and is root in most.
-const user = int64(1000)
-
 // restrict makes a pod one that Pod Security's restricted level takes. Its root stays writable: training scripts
-// write where they stand.
-func restrict(spec *corev1.PodSpec) {
+// write where they stand. The workers are the image's own user where none is named (user.go), our init containers are
+// always the same, and a group that they have in common may write to what is mounted.
+func restrict(spec *corev1.PodSpec, as int64) {
 	id, yes, no, atNeed := user, true, false, corev1.FSGroupChangeOnRootMismatch
 	spec.SecurityContext = &corev1.PodSecurityContext{
-		RunAsNonRoot: &yes, RunAsUser: &id, RunAsGroup: &id, FSGroup: &id, FSGroupChangePolicy: &atNeed,
+		RunAsNonRoot: &yes, FSGroup: &id, FSGroupChangePolicy: &atNeed,
 		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
 	if spec.Subdomain != "" { // NCCL and gloo take any port between pods: these, so that a NetworkPolicy can name them
@@ -142,6 +143,13 @@ func restrict(spec *corev1.PodSpec) {
 				AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			}
 		}
+	}
+	for i := range spec.InitContainers {
+		c := spec.InitContainers[i].SecurityContext
+		c.RunAsUser, c.RunAsGroup = &id, &id
+	}
+	if as > 0 {
+		spec.SecurityContext.RunAsUser, spec.SecurityContext.RunAsGroup = &as, &as
 	}
 }
 
@@ -199,9 +207,13 @@ func containerFor(o *v1alpha1.NexusJob, j nexus.Job, opts Options) corev1.Contai
 // launch is the launcher's command line. What every worker runs is in its order.
 func launch(o *v1alpha1.NexusJob, j nexus.Job) []string {
 	seats := j.Placement.Seats
-	return []string{launcherPath, "launch", "--nnodes", strconv.Itoa(len(seats)), "--nproc-per-node", strconv.Itoa(max(1, seats[0].Workers)),
+	line := []string{launcherPath, "launch", "--nnodes", strconv.Itoa(len(seats)), "--nproc-per-node", strconv.Itoa(max(1, seats[0].Workers)),
 		"--max-restarts", "0", "--rdzv-id", attemptName(string(o.UID), j.Attempt), "--rdzv-backend", "c10d",
 		"--rdzv-endpoint", masterOf(o, j) + ":" + strconv.Itoa(portRendezvous)}
+	if port := masterPort(o); port != portStore { // else that one is taken if it is free
+		line = append(line, "--master-port", strconv.Itoa(port))
+	}
+	return line
 }
 
 // orderFor tells the launcher what it is an attempt of, and where it leaves how that ended. It is handed no restarts:
@@ -209,6 +221,11 @@ func launch(o *v1alpha1.NexusJob, j nexus.Job) []string {
 func orderFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
 	order := nexus.Order{Job: string(o.UID), Attempt: j.Attempt, User: o.Namespace, Spec: j.Spec, Seat: j.Placement.Seats[0]}
 	order.Seat.Node, order.Spec.Env = "", nil // one template is all pods'; the container has the job's environment
+	if j.Member != nil {
+		member := *j.Member
+		member.Array = o.Labels[LabelArray]
+		order.Member = &member
+	}
 	text, err := json.Marshal(order)
 	if err != nil {
 		panic(err) // it was read from JSON
@@ -281,9 +298,16 @@ func envFor(o *v1alpha1.NexusJob, j nexus.Job) []corev1.EnvVar {
 		{Name: "NEXUS_JOB_ID", Value: string(o.UID)},
 		{Name: "NEXUS_ATTEMPT", Value: fmt.Sprintf("%s/%d", o.UID, j.Attempt)},
 		{Name: "MASTER_ADDR", Value: masterOf(o, j)},
-		{Name: "MASTER_PORT", Value: strconv.Itoa(portStore)},
+		{Name: "MASTER_PORT", Value: strconv.Itoa(masterPort(o))},
 		{Name: "WANDB_RUN_ID", Value: string(o.UID)},
 		{Name: "WANDB_RESUME", Value: "allow"},
+	}
+	if f := o.Status.Defaults; f != nil && f.Backend != "" {
+		list = append(list, corev1.EnvVar{Name: "NEXUS_BACKEND", Value: f.Backend})
+	}
+	if m := j.Member; m != nil {
+		list = append(list, corev1.EnvVar{Name: "NEXUS_ARRAY_ID", Value: o.Labels[LabelArray]}, corev1.EnvVar{Name: "NEXUS_ARRAY_INDEX", Value: strconv.Itoa(m.Index)},
+			corev1.EnvVar{Name: "NEXUS_ARRAY_SIZE", Value: strconv.Itoa(m.Size)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Spec.Env)) {
 		v := j.Spec.Env[name]

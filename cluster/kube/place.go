@@ -55,6 +55,7 @@ func New(opts Options) (*Place, error) {
 		usual: flowcontrol.NewTokenBucketRateLimiter(usualRate, usualBurst),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 30*time.Second)),
 	}
+	p.view.defaults, p.view.images.standard = opts.Defaults, opts.Image
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if p.clients, err = newClients(c, func(next http.RoundTripper) http.RoundTripper { return &gate{next, p} }); err != nil {
 		return nil, err

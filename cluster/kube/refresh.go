@@ -2,15 +2,17 @@ package kube
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
 	"ainexus.io/nexus"
 )
 
-// Why a job waits is written when the reason is another. Its numbers change more often: with each job that starts or
-// ends, for all who wait. They are written anew at most once a minute for a job, and for so many jobs at a time that the
-// API server is not kept busy by it, whoever was told longest ago first.
+// Why a job waits is written when the reason is another. Its numbers change more often, and where it stands in line: with
+// each job that starts or ends, for all who wait. They are written anew at most once a minute for a job, a first date at once, and
+// for so many jobs at a time that the API server is not kept busy by it: half of them those that are next, half whoever was
+// told longest ago.
 const (
 	refreshEvery = 5 * time.Second
 	refreshMost  = 25 // jobs at a time
@@ -39,18 +41,41 @@ func (v *view) outdated(at time.Time) []string {
 	defer v.mu.Unlock()
 	var ids []string
 	for id, r := range v.jobs {
-		if r.stale && r.held && !at.Before(r.written.Add(refreshAge)) {
+		if r.held && r.outdated(at, !v.pruned) {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, b string) int {
-		return cmp.Or(v.jobs[a].written.Compare(v.jobs[b].written), cmp.Compare(a, b))
-	})
-	ids = ids[:min(len(ids), refreshMost)]
+	slices.Sort(ids)
+	if len(ids) > refreshMost {
+		slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(v.jobs[a].place(), v.jobs[b].place()) })
+		slices.SortStableFunc(ids[refreshMost/2:], func(a, b string) int { return v.jobs[a].written.Compare(v.jobs[b].written) })
+		ids = ids[:refreshMost]
+	}
 	for _, id := range ids {
 		v.jobs[id].asked = true
 	}
 	return ids
+}
+
+// outdated reports whether what was written of a job is to be written anew.
+func (r *record) outdated(at time.Time, lines bool) bool {
+	told, age := r.object.Status.Line, refreshAge
+	moved := lines && news(told, r.line)
+	if r.wrong != nil || !r.stale && !moved {
+		return false
+	}
+	if moved && r.line != nil && (told == nil || dated(told) == [2]bool{} && dated(r.line) != [2]bool{}) {
+		age = refreshEvery
+	}
+	return !at.Before(r.written.Add(age))
+}
+
+// place is where it stands, last where nobody knows.
+func (r *record) place() int {
+	if r.line == nil {
+		return math.MaxInt
+	}
+	return r.line.Place
 }
 
 // toldHold notes that a reason was written, or was right.

@@ -15,15 +15,19 @@ import (
 
 // Cancel asks for the end of a job; its record stays.
 func (c *Client) Cancel(ctx context.Context, ref string) (api.Changed, error) {
-	return c.change(ctx, ref, func(o *v1alpha1.NexusJob, phase nexus.Phase) (any, error) {
-		if phase == nexus.Succeeded || phase == nexus.Failed {
-			return nil, over(o, "there is nothing left to cancel")
-		}
-		return annotation(AnnotationStop, string(nexus.StopCancel)), nil
-	}, func(j *nexus.Job) {
-		if j.Phase == nexus.Starting || j.Phase == nexus.Running { // the controller follows
-			j.Phase, j.Stop = nexus.Stopping, nexus.StopCancel
-		}
+	return c.change(ctx, ref, wish{
+		grant: func(o *v1alpha1.NexusJob, phase nexus.Phase) (bool, error) {
+			if phase == nexus.Succeeded || phase == nexus.Failed {
+				return false, over(o, "there is nothing left to cancel")
+			}
+			return phase != nexus.Cancelled, nil
+		},
+		patch: func() any { return annotation(AnnotationStop, string(nexus.StopCancel)) },
+		expect: func(j *nexus.Job) {
+			if j.Phase == nexus.Starting || j.Phase == nexus.Running { // the controller follows
+				j.Phase, j.Stop = nexus.Stopping, nexus.StopCancel
+			}
+		},
 	})
 }
 
@@ -37,40 +41,48 @@ func (c *Client) Hold(ctx context.Context, ref, by string) (api.Changed, error) 
 	if by == "" {
 		by = c.whoami(ctx)
 	}
-	return c.change(ctx, ref, func(o *v1alpha1.NexusJob, phase nexus.Phase) (any, error) {
-		switch {
-		case phase.Over():
-			return nil, over(o, "there is nothing left to hold")
-		case phase != nexus.Pending:
-			return nil, cannot(fmt.Sprintf("job %s does not wait: it is %s, and only what waits can be held", o.Name, phase), "nexus cancel stops it")
-		case o.Annotations[AnnotationHold] != "":
-			return nil, nil
-		}
-		return annotation(AnnotationHold, by), nil
-	}, nil)
+	return c.change(ctx, ref, wish{
+		grant: func(o *v1alpha1.NexusJob, phase nexus.Phase) (bool, error) {
+			switch {
+			case phase.Over():
+				return false, over(o, "there is nothing left to hold")
+			case phase != nexus.Pending:
+				return false, cannot(fmt.Sprintf("job %s does not wait: it is %s, and only what waits can be held", o.Name, phase), "nexus cancel stops it")
+			}
+			return o.Annotations[AnnotationHold] == "", nil
+		},
+		patch:  func() any { return annotation(AnnotationHold, by) },
+		expect: func(j *nexus.Job) { j.HeldBy = by },
+	})
 }
 
 // Release lets a held job start.
 func (c *Client) Release(ctx context.Context, ref string) (api.Changed, error) {
-	return c.change(ctx, ref, func(o *v1alpha1.NexusJob, phase nexus.Phase) (any, error) {
-		switch {
-		case phase != nexus.Pending:
-			return nil, cannot(fmt.Sprintf("job %s is not held: it is %s", o.Name, phase), "")
-		case o.Annotations[AnnotationHold] == "":
-			return nil, nil
-		}
-		return annotation(AnnotationHold, nil), nil
-	}, nil)
+	return c.change(ctx, ref, wish{
+		grant: func(o *v1alpha1.NexusJob, phase nexus.Phase) (bool, error) {
+			if phase != nexus.Pending {
+				return false, cannot(fmt.Sprintf("job %s is not held: it is %s", o.Name, phase), "")
+			}
+			return o.Annotations[AnnotationHold] != "", nil
+		},
+		patch: func() any { return annotation(AnnotationHold, nil) },
+		each:  true,
+	})
 }
 
 // SetPriority changes a job's priority.
 func (c *Client) SetPriority(ctx context.Context, ref string, p nexus.Priority) (api.Changed, error) {
-	return c.change(ctx, ref, func(o *v1alpha1.NexusJob, phase nexus.Phase) (any, error) {
-		if phase.Over() {
-			return nil, over(o, "submit the job file again")
-		}
-		return map[string]any{"spec": map[string]any{"priority": p.String()}}, nil
-	}, nil)
+	return c.change(ctx, ref, wish{
+		grant: func(o *v1alpha1.NexusJob, phase nexus.Phase) (bool, error) {
+			if phase.Over() {
+				return false, over(o, "submit the job file again")
+			}
+			return true, nil
+		},
+		patch:  func() any { return map[string]any{"spec": map[string]any{"priority": p.String()}} },
+		expect: func(j *nexus.Job) { j.Spec.Priority = p },
+		each:   true,
+	})
 }
 
 func over(o *v1alpha1.NexusJob, hint string) error {
@@ -81,20 +93,23 @@ func annotation(name string, value any) any {
 	return map[string]any{"metadata": map[string]any{"annotations": map[string]any{name: value}}}
 }
 
-// change patches a job as it was judged: where it has moved on meanwhile it is judged again. A nil patch changes nothing.
-func (c *Client) change(ctx context.Context, ref string, judge func(*v1alpha1.NexusJob, nexus.Phase) (any, error), expect func(*nexus.Job)) (api.Changed, error) {
+// change patches a job as it was judged: where it has moved on meanwhile it is judged again.
+func (c *Client) change(ctx context.Context, ref string, w wish) (api.Changed, error) {
 	ctx = silent(ctx)
 	for range tries {
 		o, err := c.find(ctx, ref)
 		if err != nil {
 			return api.Changed{}, err
 		}
-		patch, err := judge(o, viewOf(o).Phase)
+		if !o.Spec.Array.IsZero() {
+			return c.changeArray(ctx, o, w)
+		}
+		ask, err := w.grant(o, viewOf(o).Phase)
 		if err != nil {
 			return api.Changed{}, err
 		}
-		if patch != nil {
-			o, err = c.patch(ctx, o, patch)
+		if ask {
+			o, err = c.patch(ctx, o, w.patch())
 		}
 		if apierrors.IsConflict(err) {
 			continue
@@ -103,8 +118,8 @@ func (c *Client) change(ctx context.Context, ref string, judge func(*v1alpha1.Ne
 			return api.Changed{}, c.problem(err)
 		}
 		job := viewOf(o).Job
-		if expect != nil {
-			expect(&job)
+		if w.expect != nil {
+			w.expect(&job)
 		}
 		return api.Changed{Job: job}, nil
 	}

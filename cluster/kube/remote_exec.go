@@ -44,7 +44,7 @@ type Size struct{ Columns, Rows uint16 }
 // the launcher a pod is one worker, and the command has the environment of its container.
 func (c *Client) Exec(ctx context.Context, ref string, cmd Command) (code int, err error) {
 	ctx = silent(ctx)
-	o, err := c.find(ctx, ref)
+	o, err := c.one(ctx, ref)
 	if err != nil {
 		return 0, err
 	}

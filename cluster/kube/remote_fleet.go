@@ -107,7 +107,7 @@ func (c *Client) Queues(ctx context.Context) ([]nexus.QueueState, error) {
 		s.Queues = append(s.Queues, nexus.Queue{Name: nexus.DefaultQueue})
 	}
 	for i := range jobs {
-		if j, wrong := jobOf(&jobs[i], true); wrong == nil && !j.Phase.Over() {
+		if j, wrong := jobOf(&jobs[i], true); wrong == nil && !j.Phase.Over() && !isArray(&j) {
 			s.Jobs = append(s.Jobs, j)
 		}
 	}

@@ -83,9 +83,6 @@ func (c *Client) objectOf(s api.Submission) (*v1alpha1.NexusJob, error) {
 				Hint: "keep it in a Secret: from: secret:NAME/KEY"})
 		}
 	}
-	if !spec.Array.IsZero() {
-		wrong = append(wrong, noArrays())
-	}
 	if len(wrong) > 0 {
 		slices.SortFunc(wrong, func(a, b *nexus.Error) int { return cmp.Compare(a.Field, b.Field) })
 		return nil, wrong
@@ -100,7 +97,7 @@ func (c *Client) objectOf(s api.Submission) (*v1alpha1.NexusJob, error) {
 	}
 	o := &v1alpha1.NexusJob{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: "NexusJob"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: objectName(title, s.Key), Labels: map[string]string{}, Annotations: map[string]string{}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: objectName(title, s.Key, room(spec.Array)), Labels: map[string]string{}, Annotations: map[string]string{}},
 	}
 	if title != "" {
 		o.Labels[LabelTitle] = title
@@ -121,18 +118,26 @@ func (c *Client) objectOf(s api.Submission) (*v1alpha1.NexusJob, error) {
 // maxTitle is how much of a job's name is in that of its NexusJob, which becomes part of host names.
 const maxTitle = 38
 
-// objectName is a name that no other submit gets, unless it has the same key.
-func objectName(title, key string) string {
+// room is how much of a title there is room for: the names of members are longer than that of their array.
+func room(a nexus.Array) int {
+	if indices := a.Indices(); len(indices) > 0 {
+		return maxTitle - len(memberName("", indices[len(indices)-1]))
+	}
+	return maxTitle
+}
+
+// objectName is a name that no other submit gets, unless it has the same key, with so much of the title at most.
+func objectName(title, key string, most int) string {
 	base := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '-'
 	}, strings.ToLower(title))
-	base = strings.Trim(base[:min(len(base), maxTitle)], "-")
+	base = strings.Trim(base[:min(len(base), most)], "-")
 	if base == "" || base[0] < 'a' {
 		base = "job-" + base
-		base = strings.Trim(base[:min(len(base), maxTitle)], "-")
+		base = strings.Trim(base[:min(len(base), most)], "-")
 	}
 	end := rand.Text()
 	if key != "" {
@@ -144,7 +149,7 @@ func objectName(title, key string) string {
 
 // Job returns one job.
 func (c *Client) Job(ctx context.Context, ref string) (api.JobView, error) {
-	o, err := c.find(ctx, ref)
+	o, err := c.one(ctx, ref)
 	if err != nil {
 		return api.JobView{}, err
 	}
@@ -202,9 +207,17 @@ func (c *Client) objects(ctx context.Context, namespace, labels string) ([]v1alp
 // List returns a page of jobs, newest first.
 func (c *Client) List(ctx context.Context, f api.Filter) ([]api.JobView, error) {
 	list, err := c.objects(ctx, c.namespace, "")
+	if f.Array != "" {
+		list, err = c.whole(ctx, f.Array)
+	}
 	if err != nil {
 		return nil, err
 	}
+	stand := map[string]bool{}
+	for i := range list {
+		stand[list[i].Labels[LabelArray]] = true
+	}
+	list = slices.DeleteFunc(list, func(o v1alpha1.NexusJob) bool { return !o.Spec.Array.IsZero() && stand[o.Name] }) // its members are listed
 	limit := cmp.Or(f.Limit, 200)
 	views, seen := []api.JobView{}, f.Before == ""
 	for i := range list {
@@ -222,7 +235,7 @@ func (c *Client) List(ctx context.Context, f api.Filter) ([]api.JobView, error) 
 
 func wanted(v api.JobView, f api.Filter) bool {
 	return (len(f.Phases) == 0 || slices.Contains(f.Phases, v.Phase)) && (f.Queue == "" || v.Spec.Queue == f.Queue) &&
-		(f.User == "" || v.User == f.User) && (f.Name == "" || v.Spec.Name == f.Name || v.ID == f.Name) && f.Array == "" && (!f.Live || !v.Phase.Over())
+		(f.User == "" || v.User == f.User) && (f.Name == "" || v.Spec.Name == f.Name || v.ID == f.Name || v.Member != nil && (v.Member.Name == f.Name || v.Member.Array == f.Name)) && (!f.Live || !v.Phase.Over())
 }
 
 // viewOf is a NexusJob as people see it. What its controller has not said yet is left open.
@@ -230,6 +243,12 @@ func viewOf(o *v1alpha1.NexusJob) api.JobView {
 	j, wrong := jobOf(o, true)
 	j.ID = o.Name
 	j.Spec.Name = cmp.Or(o.Labels[LabelTitle], o.Name)
+	switch {
+	case j.Member != nil:
+		j.Member.Array = o.Labels[LabelArray]
+	case isArray(&j):
+		j.Member = firstMember(o, &j)
+	}
 	v := api.JobView{Job: j, Workdir: j.Spec.Workdir, Notices: noticesOf(&j.Spec)}
 	if j.Phase != nexus.Pending {
 		return v
@@ -241,7 +260,21 @@ func viewOf(o *v1alpha1.NexusJob) api.JobView {
 	if wrong != nil {
 		v.Sentence = cmp.Or(o.Status.Message, refusal(wrong))
 	}
+	if l := o.Status.Line; l != nil {
+		v.ETA, v.Expected = l.StartsBy.Time, estimateOf(l)
+		if v.Expected != nil {
+			v.ETA = v.Expected.Median
+		}
+	}
 	return v
+}
+
+// estimateOf takes back what [lineOf] does.
+func estimateOf(l *v1alpha1.Line) *nexus.Estimate {
+	if l.Expected == nil {
+		return nil
+	}
+	return &nexus.Estimate{At: l.AsOf.Time, Low: l.Expected.Earliest.Time, Median: l.Expected.Likely.Time, High: l.Expected.Latest.Time}
 }
 
 // noticesOf says what of a job file has no effect on a cluster, or is not what it seems.
@@ -278,7 +311,7 @@ func (c *Client) Forecast(context.Context, api.Submission) (nexus.Forecast, erro
 
 // Why says what the controller wrote about a job.
 func (c *Client) Why(ctx context.Context, ref string) (nexus.Why, error) {
-	o, err := c.find(ctx, ref)
+	o, err := c.one(ctx, ref)
 	if err != nil {
 		return nexus.Why{}, err
 	}
@@ -287,8 +320,11 @@ func (c *Client) Why(ctx context.Context, ref string) (nexus.Why, error) {
 	if v.Reason != nil {
 		w.Reason = *v.Reason
 	}
+	if l := o.Status.Line; l != nil && v.Phase == nexus.Pending {
+		w.Position, w.Start, w.Expected, w.AsOf = l.Place, l.StartsBy.Time, estimateOf(l), l.AsOf.Time
+	}
 	for _, condition := range o.Status.Conditions {
-		if strings.HasPrefix(condition.Type, "Checkpoint") && condition.Status == metav1.ConditionTrue {
+		if (strings.HasPrefix(condition.Type, "Checkpoint") || condition.Type == ConditionDefaulted) && condition.Status == metav1.ConditionTrue {
 			w.Notes = append(w.Notes, condition.Message)
 		}
 	}

@@ -32,7 +32,7 @@ const logRest = 500 * time.Millisecond
 // follows until the job is over, or, where the query names an attempt, until that is.
 func (c *Client) Logs(ctx context.Context, ref string, q api.LogQuery, w io.Writer) error {
 	ctx = silent(ctx)
-	o, err := c.find(ctx, ref)
+	o, err := c.one(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (c *Client) Events(ctx context.Context, _ uint64) (<-chan nexus.Event, erro
 
 // JobEvents is Events for one job.
 func (c *Client) JobEvents(ctx context.Context, ref string, _ uint64) (<-chan nexus.Event, error) {
-	o, err := c.find(ctx, ref)
+	o, err := c.one(ctx, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,9 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 	if isForeign(s.object) {
 		return p.foreignStep(ctx, s)
 	}
+	if isArray(&s.job) {
+		return p.arrayStep(ctx, s)
+	}
 	if slices.ContainsFunc(s.stale, undeleted) {
 		fresh, err := p.clients.job(ctx, s.object.Namespace, s.object.Name)
 		if err != nil {
@@ -54,7 +57,7 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 			}
 		}
 	}
-	cancelled := s.object.Annotations[AnnotationStop] == string(nexus.StopCancel)
+	cancelled := p.view.stopped(s.object)
 	var again time.Duration
 	var err error
 	switch phase := s.job.Phase; {
@@ -108,6 +111,9 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	}
 	running := 0
 	for _, pod := range s.pods {
+		if pod.notRoot && s.object.Status.User == 0 {
+			return 0, p.asOther(ctx, s)
+		}
 		if pod.stuck != "" {
 			return p.stuck(ctx, s, pod)
 		}
@@ -184,6 +190,7 @@ const (
 	stopUnadmit nexus.StopKind = "unadmit" // the kube-scheduler found no room for it
 	stopLost    nexus.StopKind = "lost"    // a pod of it is taken away
 	stopStuck   nexus.StopKind = "stuck"   // a container of it cannot be started
+	stopUser    nexus.StopKind = "user"    // its image's own user is root
 )
 
 // stopRunning asks a living attempt to stop.
@@ -264,22 +271,22 @@ func (p *Place) tellReason(ctx context.Context, s standing) error {
 	case s.wrong != nil:
 		reason, message = "Invalid", refusal(s.wrong)
 	case s.held && s.hold.Code != "":
-		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()
+		reason, message = camel(string(s.hold.Code)), p.view.named(s.hold).Sentence()+p.limit(s)
 		if last := s.object.Status.Result; s.hold.Code == nexus.WaitBackoff && last != nil {
 			message += ": " + last.Message
 		}
 	default:
 		return nil
 	}
-	if st := &s.object.Status; st.Reason == reason && st.Phase != "" && (s.wrong == nil && !s.asked || st.Message == message) {
+	if st := &s.object.Status; st.Reason == reason && st.Phase != "" && (s.wrong == nil && !s.asked || st.Message == message && !news(st.Line, s.line)) {
 		if s.asked {
 			p.view.toldHold(string(s.object.UID), s.hold, p.Now())
 		}
 		return nil
 	}
-	news := reason
+	event := reason
 	if s.object.Status.Reason == reason {
-		news = "" // only its numbers are
+		event = "" // only its numbers are
 	}
 	err := p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
 		if r.job.Phase != nexus.Pending {
@@ -287,7 +294,7 @@ func (p *Place) tellReason(ctx context.Context, s standing) error {
 		}
 		st.Phase, st.Reason, st.Message = string(nexus.Pending), reason, message
 		st.GPUs = gpusOf(&r.job.Spec)
-		return news, nil
+		return event, nil
 	})
 	if err == nil {
 		p.view.toldHold(string(s.object.UID), s.hold, p.Now())

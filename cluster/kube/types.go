@@ -55,6 +55,8 @@ type Options struct {
 	// Templates are nodes that an autoscaler may add, for queues with scale_up; see [ParseTemplate]. Nodes like those there
 	// are count too. Default: only those.
 	Templates []nexus.Node
+	// Defaults are what jobs get that they leave out. Default: what the job file says.
+	Defaults Defaults
 	// ScaleUpTimeout is how long a pod of a queue with scale_up may find no node. Default: 10 min.
 	ScaleUpTimeout time.Duration
 	// Backoff is the first pause after an attempt that was lost or found no room, doubled each time in a row up to
@@ -93,9 +95,10 @@ func jobOf(o *v1alpha1.NexusJob, sharing bool) (nexus.Job, error) {
 	return jobAs(o, spec, err, sharing)
 }
 
-// specOf reads what a job asks for. That costs far more than the rest of a job, and changes only with its generation.
+// specOf reads what a job asks for. That costs far more than the rest of a job, and changes only with its generation and
+// with what the cluster's defaults gave it.
 func specOf(o *v1alpha1.NexusJob) (nexus.Spec, error) {
-	document, err := o.Document()
+	document, err := completed(o).Document()
 	if err != nil {
 		return nexus.Spec{}, err
 	}
@@ -129,6 +132,14 @@ func jobAs(o *v1alpha1.NexusJob, spec nexus.Spec, unread error, sharing bool) (n
 	if unread != nil {
 		return j, unread
 	}
+	if j.Member = memberOf(o); j.Member != nil {
+		j.Submitted = j.Submitted.Add(time.Duration(j.Member.Index)) // in line they stand by index
+	}
+	if isArray(&j) {
+		if err := unableArray(o, &j.Spec); err != nil {
+			return j, err
+		}
+	}
 	if j.Spec.Code != "" && o.Annotations[AnnotationCode] == "" {
 		return j, &nexus.Error{Code: nexus.CodeInvalid, Field: "code", Message: "there is no code: nexus submit packs and uploads it, kubectl does not",
 			Hint: "submit the job file by nexus submit, or put the code into the image or on a volume"}
@@ -144,8 +155,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 			Hint: "ask for a whole one: resources: {gpus: 1}"}
 	case s.Resources.GPUs.Auto:
 		return &nexus.Error{Code: nexus.CodeUnfit, Field: "resources.gpus", Message: "gpus: auto takes what this machine has free, which a cluster is not", Hint: "say how many"}
-	case !s.Array.IsZero():
-		return noArrays()
 	}
 	for name, v := range s.Env {
 		if v.From != "" && !isSecret(v.From) {
@@ -153,10 +162,6 @@ func unable(s *nexus.Spec, sharing bool) error {
 		}
 	}
 	return nil
-}
-
-func noArrays() *nexus.Error {
-	return &nexus.Error{Code: nexus.CodeUnfit, Field: "array", Message: "arrays do not run on a cluster", Hint: "submit a job for each index"}
 }
 
 // gpusOf is how many GPUs a job asks for, on all nodes together.
@@ -229,6 +234,7 @@ type pod struct {
 	lost            string         // it ended through no fault of its own, or is about to: why
 	stuck           string         // in a word, what keeps a container of it from starting; empty: nothing that does not pass by itself
 	stuckWhy        string         // the same in a sentence
+	notRoot         bool           // that is that its image's user is root, or not certainly another
 }
 
 // ending is how the container of a rank's agent ended.
@@ -273,6 +279,7 @@ func podOf(o *corev1.Pod) *pod {
 		}
 	}
 	p.stuck, p.stuckWhy = stuck(o)
+	p.notRoot = refusedAsRoot(o)
 	for _, c := range o.Status.ContainerStatuses {
 		if t := c.State.Terminated; c.Name == containerMain && t != nil {
 			index, _ := strconv.Atoi(o.Annotations[batchv1.JobCompletionIndexAnnotation])

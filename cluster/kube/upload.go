@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,7 +112,7 @@ func addCode(spec *corev1.PodSpec, o *v1alpha1.NexusJob, opts Options) {
 	}
 	sources := make([]corev1.VolumeProjection, parts)
 	for i := range sources {
-		sources[i].Secret = &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: partName(o.Name, i)},
+		sources[i].Secret = &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: partName(cmp.Or(o.Labels[LabelArray], o.Name), i)},
 			Items: []corev1.KeyToPath{{Key: "part", Path: code.PartName(i)}}}
 	}
 	spec.Volumes = append(spec.Volumes,

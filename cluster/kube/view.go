@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"sync"
 	"time"
@@ -11,29 +12,37 @@ import (
 
 	"ainexus.io/cluster/kube/v1alpha1"
 	"ainexus.io/nexus"
+	"ainexus.io/sched/policy"
 )
 
 // view is what was told of the cluster, and what of it the planner has not heard of yet.
 type view struct {
-	mu      sync.Mutex
-	jobs    map[string]*record              // by uid
-	batch   map[string]map[int]*batchv1.Job // of ours, by uid of the NexusJob and number of the attempt
-	pods    map[string]*pod                 // by namespace/name
-	hosted  map[string]map[string]*pod      // by node, of pods that are not over
-	seated  map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
-	members map[attempt]map[string]*pod
-	names   map[string]string            // uid of a job, by namespace/name
-	awaited map[string]map[string]bool   // uids of jobs that wait for it, by namespace/name
-	left    map[string]map[int][]*ending // of pods that are gone, by job and attempt
-	nodes   map[string]nexus.Node        // as if empty
-	queues  map[string]nexus.Queue
-	shown   map[string]nexus.Node // as last told
+	mu       sync.Mutex
+	jobs     map[string]*record              // by uid
+	batch    map[string]map[int]*batchv1.Job // of ours, by uid of the NexusJob and number of the attempt
+	pods     map[string]*pod                 // by namespace/name
+	hosted   map[string]map[string]*pod      // by node, of pods that are not over
+	seated   map[string]map[string]*record   // by node, of jobs with a living attempt, by uid
+	members  map[attempt]map[string]*pod
+	names    map[string]string            // uid of a job, by namespace/name
+	awaited  map[string]map[string]bool   // uids of jobs that wait for it, by namespace/name
+	left     map[string]map[int][]*ending // of pods that are gone, by job and attempt
+	nodes    map[string]nexus.Node        // as if empty
+	queues   map[string]nexus.Queue
+	families map[string]map[string]*record // members of arrays, by namespace/name and uid
+	// defaults are of jobs that are not admitted yet.
+	defaults Defaults
+	images   images                // those whose own user cannot be
+	shown    map[string]nexus.Node // as last told
 
 	pools    map[string]*slicesPool // of devices that are given in parts
 	claims   map[string][]share     // by namespace/name
 	cards    map[string]bool        // nodes whose cards' memory is counted
 	sharing  bool                   // there are such devices
 	rejudged []string               // jobs that were judged anew when there came to be such
+
+	lessons lessons
+	pruned  bool // the server's NexusJob knows no line: its definition is older than we are
 
 	version    uint64
 	told       bool
@@ -57,7 +66,9 @@ type record struct {
 	wrong  error // why the planner does not hear of it
 	unable error // that, as far as its own spec tells
 	hold   nexus.Reason
-	held   bool // hold was told by the planner
+	line   *v1alpha1.Line  // where it stands, as last foreseen; nil: nobody has looked
+	start  *nexus.Estimate // as made when it began to wait for its turn; nil: none was
+	held   bool            // hold was told by the planner
 	// stale says that the numbers of hold are not those that were written, asked that they are to be written now.
 	stale, asked bool
 	written      time.Time // when they were
@@ -68,7 +79,7 @@ type record struct {
 func newView() *view {
 	return &view{
 		jobs: map[string]*record{}, batch: map[string]map[int]*batchv1.Job{}, pods: map[string]*pod{}, hosted: map[string]map[string]*pod{},
-		names: map[string]string{}, awaited: map[string]map[string]bool{},
+		names: map[string]string{}, families: map[string]map[string]*record{}, awaited: map[string]map[string]bool{},
 		seated: map[string]map[string]*record{}, members: map[attempt]map[string]*pod{}, left: map[string]map[int][]*ending{}, nodes: map[string]nexus.Node{},
 		queues: map[string]nexus.Queue{nexus.DefaultQueue: {Name: nexus.DefaultQueue}}, shown: map[string]nexus.Node{},
 		dirtyJobs: map[string]bool{}, dirtyNodes: map[string]bool{}, bell: make(chan struct{}, 1),
@@ -80,6 +91,7 @@ func newView() *view {
 func (v *view) setJob(o *v1alpha1.NexusJob) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	o = v.withDefaults(o)
 	id := string(o.UID)
 	r := v.jobs[id]
 	switch {
@@ -98,22 +110,37 @@ func (v *view) setJob(o *v1alpha1.NexusJob) {
 	v.seat(id, r, false)
 	if r.object != nil {
 		v.enlist(id, r, false)
+		v.gather(id, r, false)
 	}
 	before := r.job.Phase
 	first := r.object == nil
-	if first || isForeign(o) || o.Generation != r.object.Generation {
+	if first || isForeign(o) || o.Generation != r.object.Generation || !reflect.DeepEqual(o.Status.Defaults, r.object.Status.Defaults) {
 		r.job.Spec, r.unread = specOf(o)
 	}
 	r.object = o
 	r.job, r.unable = jobAs(o, r.job.Spec, r.unread, v.sharing)
+	if o.Status.User > 0 {
+		v.images.note(&r.job.Spec)
+	}
+	if v.told && !first && !before.Over() && r.job.Phase.Over() {
+		v.lessons.over(r)
+	}
+	if r.start != nil && r.job.Phase == nexus.Starting {
+		is, start := titled(o, r.job), *r.start
+		v.lessons.learn(func(l *policy.Learner) { l.Started(&is, start) })
+	}
 	v.enlist(id, r, true)
+	v.gather(id, r, true)
 	v.resolve(r)
 	if !isForeign(o) && (first || before != r.job.Phase) {
 		v.names[key(o.Namespace, o.Name)] = id
 		v.stir(o.Namespace, o.Name)
 	}
+	if isArray(&r.job) {
+		v.lead(o)
+	}
 	if r.job.Phase != nexus.Pending {
-		r.hold, r.held = nexus.Reason{}, false
+		r.hold, r.held, r.line, r.start = nexus.Reason{}, false, nil, nil
 	}
 	v.dirtyJobs[id] = true
 	v.seat(id, r, true)
@@ -137,6 +164,7 @@ func (v *view) dropJob(o metav1.Object) {
 	v.dirtyJobs[id] = true
 	v.seat(id, r, false)
 	v.enlist(id, r, false)
+	v.gather(id, r, false)
 	if k := key(r.object.Namespace, r.object.Name); v.names[k] == id { // else there is another of that name by now
 		delete(v.names, k)
 		v.stir(r.object.Namespace, r.object.Name)
@@ -287,8 +315,8 @@ func (v *view) answer(ids ...string) {
 	v.ring()
 }
 
-// hold remembers why jobs wait, and gives those that have to be told otherwise than before.
-func (v *view) hold(holds []nexus.Hold) (changed []string) {
+// hold remembers why jobs wait, as of a time, and gives those that have to be told otherwise than before.
+func (v *view) hold(holds []nexus.Hold, at time.Time) (changed []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, h := range holds {
@@ -301,6 +329,7 @@ func (v *view) hold(holds []nexus.Hold) (changed []string) {
 		}
 		r.stale = r.stale || r.hold != h.Reason
 		r.hold, r.held = h.Reason, true
+		r.foresee(h, at)
 	}
 	return changed
 }

@@ -131,12 +131,23 @@ func (p *Place) jobTold(o any) {
 	j := o.(*v1alpha1.NexusJob)
 	p.view.setJob(j)
 	p.queue.Add(string(j.UID))
+	p.tellKin(j)
 	p.tellWaiters(j)
 }
 
 func (p *Place) jobGone(o metav1.Object) {
 	p.view.dropJob(o)
+	if j, ok := o.(*v1alpha1.NexusJob); ok {
+		p.tellKin(j)
+	}
 	p.tellWaiters(o)
+}
+
+// tellKin has those looked at who belong to a job: its members, or its array.
+func (p *Place) tellKin(o *v1alpha1.NexusJob) {
+	for _, id := range p.view.kin(o) {
+		p.queue.Add(id)
+	}
 }
 
 // tellWaiters has those looked at who wait for a job.

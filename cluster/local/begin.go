@@ -116,7 +116,7 @@ func (m *minder) greet(ctx context.Context) {
 func (p *Place) order(r store.Record) nexus.Order {
 	o := nexus.Order{
 		Job: r.Job.ID, Attempt: r.Job.Attempt, User: r.Job.User, Spec: r.Job.Asks().Spec, Workdir: r.Workdir, Env: r.Env,
-		RestartsLeft: handedOut(r.Job), Member: r.Job.Member, Limits: !p.opts.NoLimits,
+		RestartsLeft: handedOut(r.Job), Member: r.Job.Member, Limits: !p.opts.NoLimits, Logs: p.opts.Logs,
 	}
 	if r.Job.Placement != nil && len(r.Job.Placement.Seats) > 0 {
 		o.Seat = r.Job.Placement.Seats[0]

@@ -50,6 +50,8 @@ type Options struct {
 	Devices Devices
 	// NoLimits keeps agents from putting memory and CPU limits on cgroups.
 	NoLimits bool
+	// Logs bounds what is kept of each worker's output; zero fields: what agents do by themselves.
+	Logs nexus.LogBounds
 	// Starts bounds how many agents are being started at a time; default 8.
 	Starts int
 	// History is how many jobs that are over are kept; default 100,000. HistoryAge is for how long; default 90 days.

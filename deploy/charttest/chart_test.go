@@ -25,7 +25,7 @@ const everything = `
 namespace: {create: true}
 controller: {replicas: 2, leaderElection: true, jobImage: pytorch/pytorch, nodes: pool=gpu, ownerReferences: true, extraArgs: [--x], priorityClassName: system-cluster-critical}
 gpu: {count: 2, createRuntimeClass: true}
-distributed: {enabled: true, worldSize: 2}
+distributed: {enabled: true, worldSize: 2, masterPort: 29600}
 jobDefaults: {enabled: true}
 queues: [{name: prod, spec: {quota: [{gpus: 16}]}}]
 resourceQuota: {enabled: true}
@@ -86,7 +86,7 @@ func TestSwitches(t *testing.T) {
 		{"devicePlugin: {enabled: true}", []string{"DaemonSet/nvidia-device-plugin", "ServiceAccount/" + n + "-device-plugin"}, nil},
 		{"serviceMonitor: {enabled: true}", []string{"ServiceMonitor/" + n}, nil},
 		{"queues: [{name: a}, {name: b}]", []string{"NexusQueue/a", "NexusQueue/b"}, nil},
-		{"jobDefaults: {enabled: true}", []string{"MutatingAdmissionPolicy/" + n + "-job-defaults", "MutatingAdmissionPolicyBinding/" + n + "-job-defaults"}, nil},
+		{"jobDefaults: {enabled: true}", []string{"ConfigMap/" + n + "-job-defaults"}, nil},
 		{"controller: {replicas: 1}", nil, []string{"PodDisruptionBudget/" + n + "-controller"}},
 		{"podDisruptionBudget: {enabled: false}", nil, []string{"PodDisruptionBudget/" + n + "-controller"}},
 		{"rbac: {userRoles: false}", nil, []string{"ClusterRole/nexus-user", "ClusterRole/nexus-viewer"}},
@@ -170,6 +170,10 @@ func TestValuesArrive(t *testing.T) {
 		{"nameOverride: nexus", "Deployment/nexus-controller", "metadata.name", "nexus-controller"},
 		{"devicePlugin: {enabled: true}", "DaemonSet/nvidia-device-plugin", "metadata.namespace", "kube-system"},
 		{"serviceMonitor: {enabled: true, labels: {release: prom}}", "ServiceMonitor/nexus-ai-nexus", "metadata.labels.release", "prom"},
+		{"{jobDefaults: {enabled: true}}", "Deployment/nexus-ai-nexus-controller", main + "args.3", "--job-defaults=/defaults/defaults.yaml"},
+		{"{jobDefaults: {enabled: true}}", "Deployment/nexus-ai-nexus-controller", pod + "volumes.1.configMap.name", "nexus-ai-nexus-job-defaults"},
+		{"{jobDefaults: {enabled: true}}", "ConfigMap/nexus-ai-nexus-job-defaults", "data.defaults~yaml",
+			"distributed:\n  backend: nccl\n  enabled: false\n  masterPort: 29500\n  worldSize: 1\ngpu:\n  count: 1\n  memory: \"\"\n  model: []\n  runtimeClassName: nvidia\n"},
 		{"autoscaling: {metrics: builtin}", "Deployment/nexus-ai-nexus-controller", main + "args.3", "--custom-metrics-listen=:8443"},
 	} {
 		o := names(render(t, c.values))[c.object]
@@ -197,13 +201,18 @@ func TestTheProfileOfTheSeeds(t *testing.T) {
 // What is wrong is refused before anything is made, with the value's name.
 func TestTheSchemaRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"gpu: {count: 0}":                     "/gpu/count",
-		"gpu: {count: 9}":                     "/gpu/count",
-		"gpu: {count: two}":                   "/gpu/count",
-		"gpus: {count: 1}":                    "gpus",
-		"workload: {enable: true}":            "enable",
-		"autoscaling: {metrics: other}":       "/autoscaling/metrics",
-		"distributed: {masterPort: 80}":       "/distributed/masterPort",
+		"gpu: {count: 0}":                  "/gpu/count",
+		"gpu: {count: 9}":                  "/gpu/count",
+		"gpu: {count: two}":                "/gpu/count",
+		"gpus: {count: 1}":                 "gpus",
+		"workload: {enable: true}":         "enable",
+		"autoscaling: {metrics: other}":    "/autoscaling/metrics",
+		"distributed: {masterPort: 80}":    "/distributed/masterPort",
+		"distributed: {masterPort: 29400}": "/distributed/masterPort",
+		"gpu: {memory: much}":              "/gpu/memory",
+		"gpu: {model: H100}":               "/gpu/model",
+		"{jobDefaults: {enabled: true}, gpu: {resource: amd.com/gpu}}":                                "gpu.resource",
+		"{jobDefaults: {enabled: true}, gpu: {count: 2}, distributed: {enabled: true, worldSize: 3}}": "distributed.worldSize",
 		"controller: {replicas: 9}":           "/controller/replicas",
 		"controller: {leaderElection: false}": "controller.leaderElection",
 		"persistence: {size: 100}":            "/persistence/size",

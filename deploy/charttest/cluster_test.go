@@ -36,6 +36,7 @@ devicePlugin: {enabled: true}
 workload: {enabled: true, resources: {requests: {cpu: "1", memory: 1Gi}, limits: {cpu: "1", memory: 1Gi}}}
 ingress: {enabled: true}
 hpa: {enabled: true}
+distributed: {enabled: true, worldSize: 2, masterPort: 29600, backend: gloo}
 jobDefaults: {enabled: true}
 `
 
@@ -252,10 +253,15 @@ func asked(r *http.Request) string {
 	return group + "/" + resource + " " + verb
 }
 
+// jobDefaults is what the release's ConfigMap gives its controller; nothing where there is none.
+func (s *stage) jobDefaults() []byte {
+	return []byte(s.plane.Kubectl("get", "configmap", "nexus-ai-nexus-job-defaults", "-n", "nexus", "--ignore-not-found", "-o", `jsonpath={.data.defaults\.yaml}`))
+}
+
 // startController runs what the chart's Deployment runs, until t ends.
 func (s *stage) startController(t *testing.T, kubeconfig string) *app.Controller {
 	t.Helper()
-	c, err := app.NewController(app.ControllerOptions{Kubeconfig: kubeconfig, Image: "pytorch/pytorch", LauncherImage: "ai-nexus/nexus", Listen: "127.0.0.1:0", Metrics: "127.0.0.1:0", Backoff: 100 * time.Millisecond})
+	c, err := app.NewController(app.ControllerOptions{Kubeconfig: kubeconfig, Image: "pytorch/pytorch", LauncherImage: "ai-nexus/nexus", Defaults: s.jobDefaults(), Listen: "127.0.0.1:0", Metrics: "127.0.0.1:0", Backoff: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,12 +301,30 @@ func controls(t *testing.T, s *stage) {
 	s.phase(t, "gpt2", "Running")
 	s.agents.Open("trained")
 	s.phase(t, "gpt2", "Succeeded")
-	// A job that asks for no GPU gets the chart's default.
+	// A job that says nothing gets the chart's defaults. Its spec stays as it was written; its status and its pods tell.
 	s.job(t, "small", "{run: python train.py}")
-	if got := s.plane.Kubectl("get", "nexusjob", "small", "-n", "team", "-o", "jsonpath={.spec.resources.gpus}"); got != "1" {
-		t.Errorf("a job without a word about GPUs asks for %q", got)
-	}
 	s.phase(t, "small", "Running")
+	job := func(path string) string {
+		return s.plane.Kubectl("get", "nexusjob", "small", "-n", "team", "-o", "jsonpath="+path)
+	}
+	told := "of the cluster's defaults it has resources.gpus 1, nodes 2 and workers 1, NEXUS_BACKEND gloo, MASTER_PORT 29600, the runtime class nvidia"
+	for path, want := range map[string]string{
+		"{.spec.resources}{.spec.nodes}{.spec.workers}": "", "{.status.gpus}": "2", `{.status.conditions[?(@.type=="Defaulted")].message}`: told,
+	} {
+		if got := job(path); got != want {
+			t.Errorf("%s of a job without a word about GPUs is %q and not %q", path, got, want)
+		}
+	}
+	until(t, "the Event", func() error {
+		if got := s.plane.Kubectl("get", "events", "-n", "team", "--field-selector=reason=Admitted,involvedObject.name=small", "-o", "jsonpath={.items[*].message}"); !strings.Contains(got, told) {
+			return fmt.Errorf("it says %q", got)
+		}
+		return nil
+	})
+	pods := s.plane.Kubectl("get", "pods", "-n", "team", "-l", "ainexus.io/job=small", "-o", `jsonpath={range .items[*]}{.spec.containers[0].resources.limits.nvidia\.com/gpu} {.spec.runtimeClassName} {.spec.containers[0].env[?(@.name=="NEXUS_BACKEND")].value} {.spec.containers[0].env[?(@.name=="MASTER_PORT")].value};{end}`)
+	if pods != "1 nvidia gloo 29600;1 nvidia gloo 29600;" {
+		t.Errorf("its pods have %q", pods)
+	}
 	s.plane.Kubectl("annotate", "nexusjob", "small", "-n", "team", "ainexus.io/stop=cancel")
 	s.phase(t, "small", "Cancelled")
 	if len(s.seen.denied) > 0 {
@@ -365,7 +389,7 @@ func announces(t *testing.T, s *stage) {
 	}
 	// The planner finds the model that only the agent knows.
 	s.startController(t, s.as(t, "nexus-ai-nexus-controller"))
-	s.job(t, "on-l4", "{resources: {gpus: 1, gpu_model: [L4], gpu_memory: 20GiB}, run: python train.py}")
+	s.job(t, "on-l4", "{nodes: 1, resources: {gpus: 1, gpu_model: [L4], gpu_memory: 20GiB}, run: python train.py}")
 	s.phase(t, "on-l4", "Running")
 	if got := s.plane.Kubectl("get", "nexusjob", "on-l4", "-n", "team", "-o", "jsonpath={.status.seats[0].node}"); got != "n3" {
 		t.Errorf("it is on %s", got)
@@ -417,7 +441,7 @@ func (s *stage) settles(t *testing.T, kubeconfig, after, before string) {
 	t.Helper()
 	c := s.startController(t, kubeconfig)
 	defer c.Stop()
-	s.job(t, "probe", "{resources: {gpus: 1}, run: python probe.py}")
+	s.job(t, "probe", "{nodes: 1, resources: {gpus: 1}, run: python probe.py}")
 	s.phase(t, "probe", "Running")
 	s.plane.Kubectl("delete", "nexusjob", "probe", "-n", "team")
 	until(t, "the probe's end", func() error {

@@ -142,7 +142,7 @@ func monitors(t *testing.T, s *stage) {
 	})
 	// What is counted has to change between scrapes.
 	s.agents.Play("measured", kubetest.Script{Until: "measured"})
-	s.job(t, "measured", "{queue: prod, resources: {gpus: 1}, run: python train.py}")
+	s.job(t, "measured", "{queue: prod, nodes: 1, resources: {gpus: 1}, run: python train.py}")
 	s.phase(t, "measured", "Running")
 	s.agents.Open("measured")
 	s.phase(t, "measured", "Succeeded")
@@ -152,7 +152,7 @@ func monitors(t *testing.T, s *stage) {
 		until(t, "a scrape of what was counted", func() error {
 			return answers(address, query{"", fmt.Sprintf(`nexus_attempts_ended_total{cause="ok"} >= %d`, i+1)})
 		})
-		s.job(t, name, "{queue: prod, resources: {gpus: 1}, run: python train.py}")
+		s.job(t, name, "{queue: prod, nodes: 1, resources: {gpus: 1}, run: python train.py}")
 		s.phase(t, name, "Running")
 		s.agents.Open(name)
 		s.phase(t, name, "Succeeded")

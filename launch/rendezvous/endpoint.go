@@ -3,6 +3,7 @@ package rendezvous
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"syscall"
 	"time"
@@ -146,6 +147,8 @@ func plain(err error) string {
 	var code syscall.Errno
 	var timeout net.Error
 	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return "what listens there hangs up, as PyTorch's store would, or a web server behind TLS; the rendezvous has port 29400 unless --rdzv-endpoint names another"
 	case errors.As(err, &dns):
 		return fmt.Sprintf("the name %s is not known", dns.Name)
 	case errors.As(err, &code):

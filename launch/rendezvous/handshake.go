@@ -229,6 +229,8 @@ func whatElse(r *bufio.Reader) string {
 		return "speaks HTTP; it is no rendezvous of nexus launch"
 	case strings.HasPrefix(string(head), "SSH-"):
 		return "is an SSH server; it is no rendezvous of nexus launch"
+	case head[0] == 0x15 && head[1] == 3: // an alert
+		return "speaks TLS; it is no rendezvous of nexus launch"
 	}
 	return ""
 }

@@ -22,6 +22,7 @@ import (
 const (
 	launcherImage = "localhost/nexus:1"
 	trainingImage = "localhost/mnist:1"
+	ownUserImage  = "localhost/own:1"
 )
 
 // Real pods on two real kubelets train: examples/mnist, on the processor. One job of two nodes yields to one of higher
@@ -43,8 +44,9 @@ func TestRealPods(t *testing.T) {
 	for _, f := range files {
 		training.Files["/mnist/data/"+f.Name()] = world.Path("digits/" + f.Name())
 	}
+	own := nodetest.Image{Name: ownUserImage, User: "4321", Files: map[string]string{"/bin/busybox": world.Busybox()}, Links: map[string]string{"/bin/sh": "busybox"}}
 	for _, name := range []string{"n1", "n2"} {
-		world.Start(t, plane, name, launcher, training)
+		world.Start(t, plane, name, launcher, training, own)
 	}
 	t.Logf("two nodes are Ready after %s", time.Since(began).Round(100*time.Millisecond))
 	plane.Namespace(t, "team")
@@ -63,11 +65,13 @@ func TestRealPods(t *testing.T) {
 	})
 
 	c.trainsAlone(t)
+	c.runsAsTheImagesUser(t, world)
 	c.failsAndIsTakenAway(t, world)
 	c.yieldsAndGoesOn(t, world)
 }
 
-// trainsAlone is a job of one node, from kubectl apply to Succeeded, with its log.
+// trainsAlone is a job of one node, from kubectl apply to Succeeded, with its log. Its image's user is root, as the kubelet
+// finds out: that attempt is for nothing, and costs nothing. The jobs after it know.
 func (c cluster) trainsAlone(t *testing.T) {
 	c.document(`
 apiVersion: ainexus.io/v1alpha1
@@ -81,15 +85,56 @@ spec:
   run: ./mnist -data data -epochs 1 -limit 6400 -checkpoints /tmp/ckpt
 `)
 	o := c.phase("mnist", nexus.Succeeded)
-	log := c.log("mnist", 1, 0)
+	log := c.log("mnist", 2, 0)
 	t.Logf("mnist:\n%s", log)
 	for _, want := range []string{"[setup] set up on n", "training on 6400 images with 2 ranks", "on all 2 ranks"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("its log has no %q", want)
 		}
 	}
-	if o.Status.Attempt != 1 || o.Status.RestartsUsed != 0 {
+	if o.Status.Attempt != 2 || o.Status.RestartsUsed != 0 {
 		t.Errorf("it took %+v", o.Status)
+	}
+}
+
+// runsAsTheImagesUser is a job whose image has a user of its own: nobody else runs there, and may write where a worker has to,
+// also into code that another user has laid out.
+func (c cluster) runsAsTheImagesUser(t *testing.T, world *nodetest.World) {
+	dir, home := t.TempDir(), t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "lib"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"lib/model.txt": "a model\n",
+		"job.yaml": `name: own
+image: ` + ownUserImage + `
+code: upload
+resources: {cpu: 1, memory: 128MiB, shm: 16MiB}
+volumes: [{name: scratch, path: /scratch}]
+setup: echo more >>lib/model.txt
+run: |
+  for file in $HOME/a /tmp/a /dev/shm/a /scratch/a ./a lib/a; do echo a >$file; done
+  echo "user $(busybox id -u):$(busybox id -g) in $HOME, $(busybox cat lib/model.txt | busybox tr '\n' ' ')"
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := c.plane.User("admin", "system:masters")
+	c.plane.Kubectl("config", "set-context", "x", "--namespace=team", "--kubeconfig="+config)
+	cmd := exec.Command(world.Path("nexus"), "--context", "kube", "submit", "job.yaml", "-o", "name")
+	cmd.Dir, cmd.Env = dir, []string{"HOME=" + home, "KUBECONFIG=" + config, "PATH=" + os.Getenv("PATH")}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	name := strings.TrimSpace(string(out))
+	if o := c.phase(name, nexus.Succeeded); o.Status.Attempt != 1 {
+		t.Errorf("it took %+v", o.Status)
+	}
+	if log, want := c.log(name, 1, 0), "user 4321:0 in /tmp, a model more \n"; !strings.Contains(log, want) {
+		t.Errorf("no %q in its log:\n%s", want, log)
 	}
 }
 

@@ -78,6 +78,11 @@ func TestCodeComesOutAsItWas(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(out, "run.sh")); err != nil || info.Mode()&0o100 == 0 {
 		t.Errorf("a program is no longer one: %v", err)
 	}
+	for name, want := range map[string]os.FileMode{"run.sh": 0o775, "train.py": 0o664, "src": 0o775, "src/data/y": 0o664} { // who works there is in the group only
+		if info, err := os.Stat(filepath.Join(out, name)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has %v, %v; wanted %v", name, info.Mode().Perm(), err, want)
+		}
+	}
 	if text, err := os.ReadFile(filepath.Join(out, "link", "y")); err != nil || string(text) != "kept" {
 		t.Errorf("through the link: %q, %v", text, err)
 	}

@@ -51,7 +51,11 @@ func lay(root *os.Root, h *tar.Header, in io.Reader) error {
 	name := filepath.FromSlash(h.Name)
 	switch h.Typeflag {
 	case tar.TypeDir:
-		return root.MkdirAll(filepath.Clean(name), 0o755)
+		name = filepath.Clean(name)
+		if err := root.MkdirAll(name, 0o775); err != nil {
+			return err
+		}
+		return root.Chmod(name, 0o775) // whatever the umask: who works here has only the group in common with who unpacks
 	case tar.TypeSymlink:
 		if !inside(h.Name, h.Linkname) {
 			return fmt.Errorf("%s leads outside", h.Name)
@@ -61,6 +65,10 @@ func lay(root *os.Root, h *tar.Header, in io.Reader) error {
 		out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, os.FileMode(h.Mode)&0o755)
 		if err != nil {
 			return err
+		}
+		mode := os.FileMode(h.Mode) & 0o755
+		if err := out.Chmod(mode | mode&0o700>>3); err != nil {
+			return errors.Join(err, out.Close())
 		}
 		_, err = io.Copy(out, in)
 		return errors.Join(err, out.Close())

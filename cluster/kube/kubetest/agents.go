@@ -26,6 +26,9 @@ type Script struct {
 	// Stuck is why the container cannot be started, in the kubelet's word: "ErrImagePull". Only for jobs whose labels say
 	// "kubetest: played", which kwok leaves alone.
 	Stuck string
+	// Root says that the image's own user is root: a container that may not be root and is given no other user is not started.
+	// Only for jobs with that label too.
+	Root bool
 	// Lingers says that a stop is answered only when this gate is open.
 	Lingers string
 }
@@ -137,7 +140,13 @@ func (a *Agents) play(ctx context.Context) {
 			}
 			err = a.end(ctx, pod, 143, message)
 		case !over && s.Stuck != "" && pod.Spec.NodeName != "" && len(pod.Status.ContainerStatuses) == 0:
-			err = a.stick(ctx, pod, s.Stuck)
+			err = a.stick(ctx, pod, s.Stuck, "the test says so")
+		case !over && s.Root && pod.Spec.NodeName != "" && len(pod.Status.ContainerStatuses) == 0:
+			if pod.Spec.SecurityContext.RunAsUser != nil {
+				err = a.begin(ctx, pod)
+				break
+			}
+			err = a.stick(ctx, pod, "CreateContainerConfigError", fmt.Sprintf("container has runAsNonRoot and image will run as root (pod: \"%s_%s(%s)\", container: main)", pod.Name, pod.Namespace, pod.UID))
 		case !over && s.Fails > 0 && pod.Labels[labelAttempt] == fmt.Sprint(s.Fails) && pod.Status.Phase == corev1.PodRunning:
 			err = a.end(ctx, pod, 9, "")
 		case !over && known && open && pod.Status.Phase == corev1.PodRunning:
@@ -180,11 +189,22 @@ func (a *Agents) end(ctx context.Context, pod *corev1.Pod, exit int, message str
 }
 
 // stick writes that the container of a pod cannot be started.
-func (a *Agents) stick(ctx context.Context, pod *corev1.Pod, reason string) error {
+func (a *Agents) stick(ctx context.Context, pod *corev1.Pod, reason, message string) error {
 	pod = pod.DeepCopy()
 	for _, c := range pod.Spec.Containers {
 		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image,
-			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "the test says so"}}})
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}})
+	}
+	return a.put(ctx, pod)
+}
+
+// begin writes that the container of a pod runs.
+func (a *Agents) begin(ctx context.Context, pod *corev1.Pod) error {
+	pod = pod.DeepCopy()
+	pod.Status.Phase = corev1.PodRunning
+	for _, c := range pod.Spec.Containers {
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, Ready: true,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(time.Now())}}})
 	}
 	return a.put(ctx, pod)
 }

@@ -29,6 +29,11 @@ type Job struct {
 			Step    int64
 			Path    string
 		}
+		Line *struct {
+			AsOf, StartsBy time.Time
+			Place          int
+			Expected       *struct{ Earliest, Likely, Latest time.Time }
+		}
 		Conditions []struct{ Type, Status, Reason string }
 		Result     *struct {
 			Attempt int

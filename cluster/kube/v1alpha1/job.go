@@ -39,6 +39,7 @@ type NexusJobList struct {
 // JobSpec is the job file. docs/jobfile.md describes the fields.
 // +kubebuilder:validation:XValidation:rule="!has(self.workers) || !has(self.resources) || !has(self.resources.gpus) || type(self.resources.gpus) != int || self.resources.gpus == 0 || self.resources.gpus % self.workers == 0",message="resources.gpus is a multiple of workers",fieldPath=".workers"
 // +kubebuilder:validation:XValidation:rule="!has(self.topology) || !has(self.topology.require) || !(self.topology.require in ['island','node']) || !has(self.nodes) || self.nodes == 1",message="several nodes are not in one island or node: nodes are distinct machines",fieldPath=".topology"
+// +kubebuilder:validation:XValidation:rule="!has(self.workers) || self.workers == 1 || !has(self.resources) || !has(self.resources.gpu_memory) || has(self.resources.gpus) || has(self.resources.mig)",message="several workers cannot have a share of one GPU",fieldPath=".workers"
 type JobSpec struct {
 	// Type is what kind of work it is: a preference, never a permission.
 	// +kubebuilder:validation:Enum=training;inference;preprocessing;evaluation
@@ -66,6 +67,8 @@ type JobSpec struct {
 	// Topology says how near to one another the nodes, or the GPUs of a node, have to be.
 	Topology Topology `json:"topology,omitzero"`
 	// PreferGPUs has no effect on Kubernetes, where the device plugin picks.
+	// +kubebuilder:validation:items:Minimum=0
+	// +kubebuilder:validation:items:Maximum=4095
 	PreferGPUs []int `json:"prefer_gpus,omitempty"`
 	// MaxDuration of one attempt: "24h".
 	// +kubebuilder:validation:Schemaless
@@ -123,12 +126,12 @@ type Resources struct {
 	// GPUs is how many whole GPUs, or auto: what is free, or none.
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 && self <= 4096 : self.matches('^(auto|[0-9]{1,4})$')",message="is neither a number of GPUs from 0 to 4096 nor auto"
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 && self <= 4096 : self.matches('^(auto|[0-3]?[0-9]{1,3}|40[0-8][0-9]|409[0-6])$')",message="is neither a number of GPUs from 0 to 4096 nor auto"
 	GPUs Any `json:"gpus,omitzero"`
 	// GPUMemory is what each GPU must have; without gpus a share of one GPU.
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self > 0 : self.matches('^ *[0-9]*[.]?[0-9]+ *([kKMGT]i?B?|B)? *$')",message="is not an amount of memory such as 40GiB"
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self > 0 && self <= 9000000000000000 : self.matches('^ *[0-9]*[.]?[0-9]+ *([kKMGT]i?B?|B)? *$') && self.matches('[1-9]')",message="is not an amount of memory such as 40GiB"
 	GPUMemory Any `json:"gpu_memory,omitzero"`
 	// GPUModel are the models that will do: any of these.
 	// +kubebuilder:validation:MaxItems=64
@@ -142,11 +145,12 @@ type Resources struct {
 	// Memory is that of the node.
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self > 0 : self.matches('^ *[0-9]*[.]?[0-9]+ *([kKMGT]i?B?|B)? *$')",message="is not an amount of memory such as 64GiB"
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self > 0 && self <= 9000000000000000 : self.matches('^ *[0-9]*[.]?[0-9]+ *([kKMGT]i?B?|B)? *$') && self.matches('[1-9]')",message="is not an amount of memory such as 64GiB"
 	Memory Any `json:"memory,omitzero"`
 	// Shm is the size of /dev/shm; by default half of memory.
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self > 0 && self <= 9000000000000000 : self.matches('^ *[0-9]*[.]?[0-9]+ *([kKMGT]i?B?|B)? *$') && self.matches('[1-9]')",message="is not an amount of memory such as 8GiB"
 	Shm Any `json:"shm,omitzero"`
 	// Enforce says what happens to a share that takes more than it asked for.
 	// +kubebuilder:validation:Enum=warn;kill

@@ -28,6 +28,8 @@ type JobStatus struct {
 	Preemptions int `json:"preemptions,omitempty"`
 	// Losses is how many attempts in a row were lost with their nodes, or found no room.
 	Losses int `json:"losses,omitempty"`
+	// Defaults are what the job has that its spec leaves out: as they are while it waits, then as they were when it was first admitted.
+	Defaults *Defaults `json:"defaults,omitempty"`
 	// Seats are what the living attempt has, one per node in group rank order.
 	Seats []Seat `json:"seats,omitempty"`
 	// Stop is what was asked of a Stopping job: cancel, preempt or resize; StopFor is whom it makes room for.
@@ -42,6 +44,8 @@ type JobStatus struct {
 	Served  metav1.Duration  `json:"served,omitzero"`
 	// StuckSince is since when a container of the living attempt cannot be started.
 	StuckSince metav1.MicroTime `json:"stuckSince,omitzero"`
+	// User is whom its pods run as, since the image's own user cannot be. Default: the image's own.
+	User int64 `json:"user,omitempty"`
 	// Finished is when the job was over.
 	Finished metav1.MicroTime `json:"finished,omitzero"`
 	// NotBefore keeps a job that backs off from starting.
@@ -52,10 +56,32 @@ type JobStatus struct {
 	Checkpoint *Saved `json:"checkpoint,omitempty"`
 	// Result is how the last attempt ended.
 	Result *Result `json:"result,omitempty"`
+	// Line is where a job that waits stands in line; none of one that does not.
+	Line *Line `json:"line,omitempty"`
 	// Conditions are Admitted, Running, and Succeeded, Failed or Cancelled.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Line is where a waiting job stands in line and when it starts, as far as that can be told. It is told anew where it is off
+// by a tenth.
+type Line struct {
+	// AsOf is when it was so.
+	AsOf metav1.Time `json:"asOf"`
+	// Place is from 1, in the order in which the planner looks at all that wait, of whatever queue.
+	Place int `json:"place,omitempty"`
+	// StartsBy is when it starts at the latest, as those ahead of it have said when they end.
+	StartsBy metav1.Time `json:"startsBy,omitzero"`
+	// Expected is when it starts, as far as past jobs tell.
+	Expected *Expected `json:"expected,omitempty"`
+}
+
+// Expected is when a job starts: one in ten before Earliest, half of them before Likely, one in ten after Latest.
+type Expected struct {
+	Earliest metav1.Time `json:"earliest"`
+	Likely   metav1.Time `json:"likely"`
+	Latest   metav1.Time `json:"latest"`
 }
 
 // Seat is what a job has on one node.

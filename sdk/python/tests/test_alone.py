@@ -26,6 +26,13 @@ def test_everything_works_alone(tmp_path):
             trainer.reduce_metrics({}, op="median")
 
 
+def test_backend_comes_from_the_cluster_unless_it_is_said():
+    env = Env.read({"NEXUS_BACKEND": "mpi"})
+    assert DistributedTrainer(env=env).backend == "mpi"
+    assert DistributedTrainer("gloo", env=env).backend == "gloo"
+    assert DistributedTrainer(env=Env.read({})).backend in ("nccl", "gloo")
+
+
 def make(seed):
     torch.manual_seed(seed)
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1))

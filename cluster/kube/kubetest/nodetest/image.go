@@ -21,6 +21,7 @@ type Image struct {
 	Name  string            // localhost/nexus:1
 	Files map[string]string // by path in the image: the file's path here
 	Links map[string]string // by path in the image: where the link leads
+	User  string            // whom its containers run as; default: root
 	Run   []string          // what a container runs that names no command
 }
 
@@ -31,7 +32,7 @@ func (i Image) archive(t testing.TB, to string) {
 	sum := sha256.Sum256(layer)
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Cmd": i.Run, "Env": []string{"PATH=/usr/local/bin:/usr/bin:/bin"}},
+		"config": map[string]any{"Cmd": i.Run, "User": i.User, "Env": []string{"PATH=/usr/local/bin:/usr/bin:/bin"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + hex.EncodeToString(sum[:])}},
 	})
 	if err != nil {

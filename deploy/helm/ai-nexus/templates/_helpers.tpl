@@ -73,6 +73,11 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{/* What the controller gives NexusJobs that leave it out. */}}
+{{- define "ai-nexus.jobDefaults" -}}
+{{ dict "gpu" (pick .Values.gpu "count" "memory" "model" "runtimeClassName") "distributed" .Values.distributed | toYaml }}
+{{- end -}}
+
 {{- define "ai-nexus.account" -}}
 {{- if .root.Values.serviceAccount.create -}}
 {{ include "ai-nexus.fullname" .root }}-{{ .component }}

@@ -24,6 +24,7 @@ class Env:
     stack_file: str = ""
     error_file: str = ""
     checkpoint_path: str = ""  # checkpoint.path of the job file, absolute
+    backend: str = ""  # of collectives, as the cluster's administrator wants it; empty: whatever works
     gpu_memory_mib: int = 0  # the job's share of a GPU; 0: all of it
 
     @property
@@ -72,7 +73,7 @@ class _Reader:
             job=job, attempt=attempt, attempt_name=name, round=round_,
             progress_file=get("NEXUS_PROGRESS_FILE", ""), ack_file=get("NEXUS_ACK_FILE", ""),
             stack_file=get("NEXUS_STACK_FILE", ""), error_file=get("TORCHELASTIC_ERROR_FILE", ""),
-            checkpoint_path=get("NEXUS_CHECKPOINT_PATH", ""), gpu_memory_mib=self.number("NEXUS_GPU_MEMORY_MIB", 1) or 0,
+            checkpoint_path=get("NEXUS_CHECKPOINT_PATH", ""), backend=get("NEXUS_BACKEND", ""), gpu_memory_mib=self.number("NEXUS_GPU_MEMORY_MIB", 1) or 0,
         )
         if self.wrong:
             raise ValueError("the launcher's environment makes no sense: " + "; ".join(self.wrong))

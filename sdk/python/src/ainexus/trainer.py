@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sized
@@ -54,11 +55,11 @@ class DistributedTrainer:
         self, backend: Optional[str] = None, init_method: Optional[str] = None, timeout_minutes: float = 30, *,
         checkpoints: Optional[str] = None, keep: int = 3, env: Optional[Env] = None,
     ) -> None:
-        """`backend`: nccl where there is CUDA, else gloo. `init_method`: the launcher's store. `timeout_minutes`: of one
-        collective. `checkpoints`: directory of those saved without a path, of which the newest `keep` stay; default
+        """`backend`: by default $NEXUS_BACKEND, else nccl where there is CUDA, else gloo. `init_method`: the launcher's
+        store. `timeout_minutes`: of one collective. `checkpoints`: directory of those saved without a path, of which the newest `keep` stay; default
         $NEXUS_CHECKPOINT_PATH/<job>, or "checkpoints"."""
         self.env = env or Env.read()
-        self.backend = backend or ("nccl" if self._has_nccl() else "gloo")
+        self.backend = backend or self.env.backend or ("nccl" if self._has_nccl() else "gloo")
         self.device = self._device()
         self.log = setup_distributed_logger("ainexus", rank=self.env.rank)
         self._init_method = init_method
@@ -99,15 +100,37 @@ class DistributedTrainer:
             self._keep_to_share()
         if self.env.world_size > 1:
             if not dist.is_initialized():
-                dist.init_process_group(
-                    self.backend, init_method=self._init_method, timeout=self._timeout,
-                    rank=self.env.rank if self._init_method else -1, world_size=self.env.world_size if self._init_method else -1,
-                )
+                self._init_process_group()
                 self._own_group = True
             self._ranks.join(self._timeout)
         self._agreement = Agreement(self._ranks.group, self.env.world_size)
         self._progress = ProgressFile(self.env.progress_file, self.log)
         self._initialized = True
+
+    def _init_process_group(self) -> None:
+        if self._init_method:
+            dist.init_process_group(
+                self.backend, init_method=self._init_method, timeout=self._timeout, rank=self.env.rank, world_size=self.env.world_size,
+            )
+            return
+        try:
+            dist.init_process_group(self.backend, timeout=self._timeout)
+        except RuntimeError as err:
+            if "libuv" not in str(err):
+                raise
+            # Builds without libuv (Debian's 2.6) refuse even the clients of another process's store, unless these say that they can
+            # do without. PyTorch's own way here has no way to say so.
+            dist.init_process_group(
+                self.backend, timeout=self._timeout, rank=self.env.rank, world_size=self.env.world_size, store=self._store(use_libuv=False),
+            )
+
+    def _store(self, **extra: bool) -> Any:
+        """The store at MASTER_ADDR and MASTER_PORT, which is the launcher's or, as without one, rank 0's."""
+        serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and self.env.rank == 0
+        store: Any = dist.TCPStore
+        return store(
+            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), self.env.world_size, serves, self._timeout, multi_tenant=True, **extra,
+        )
 
     def cleanup(self, well: bool = True) -> None:
         """Leaves the ranks; twice is as good as once. `well`: the run did not fail, so that the others are still there."""

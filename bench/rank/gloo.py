@@ -1,7 +1,8 @@
-"""One rank of the peer in the all-reduce rows: gloo, driven through stdin as the Go rank is.
+"""One rank of gloo in the all-reduce rows, driven as the Go rank is.
 
 A line "BYTES ITERATIONS" asks for so many timed all-reduces of a float32 buffer; the answer is one line with their
-times in nanoseconds. The end of the input is the end of the rank.
+times in nanoseconds. "0 0" or the end of the orders is the end of the rank. Orders come by standard input, or by the
+pipe in0, in1, ... of the directory that the first argument names, where out0, out1, ... take the answers.
 """
 
 import datetime
@@ -28,13 +29,24 @@ def measure(size, iterations):
     return times
 
 
+def serve(orders, answers):
+    print("ready", file=answers, flush=True)
+    for line in iter(orders.readline, ""):
+        size, iterations = map(int, line.split())
+        if iterations == 0:
+            return
+        print(*measure(size, iterations), file=answers, flush=True)
+
+
 def main():
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=120))
-    print("ready", flush=True)
-    for line in sys.stdin:
-        size, iterations = map(int, line.split())
-        print(*measure(size, iterations), flush=True)
+    if len(sys.argv) == 1:
+        serve(sys.stdin, sys.stdout)
+        return
+    rank = dist.get_rank()
+    with open(f"{sys.argv[1]}/in{rank}") as orders, open(f"{sys.argv[1]}/out{rank}", "w") as answers:
+        serve(orders, answers)
 
 
 main()
