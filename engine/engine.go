@@ -36,7 +36,8 @@ type Observer interface {
 // How a burst is gathered and how failures are retried.
 const (
 	gather     = 3 * time.Millisecond  // quiet time that ends a burst
-	gatherMost = 15 * time.Millisecond // how long a steady stream of changes may delay a cycle
+	gatherMost = 15 * time.Millisecond // how long a steady stream of changes may delay a cycle that is short
+	gatherLong = time.Second           // and any
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 10 * time.Second
 )
@@ -48,6 +49,7 @@ type Engine struct {
 	log       *slog.Logger
 	policy    policy.Policy
 	cycles    atomic.Uint64
+	took      time.Duration // what the planner needed last, by the place's clock
 
 	mu        sync.Mutex // guards what follows; Why reads while Run plans
 	planner   *sched.Planner
@@ -107,7 +109,7 @@ func (e *Engine) observe(ctx context.Context, delta nexus.Delta, wake time.Time)
 		}
 		delta = d
 	}
-	for end := e.cluster.Now().Add(gatherMost); ; {
+	for end := e.cluster.Now().Add(gatherFor(e.took)); ; {
 		quiet := e.cluster.Now().Add(gather)
 		if quiet.After(end) {
 			return delta, nil
@@ -119,6 +121,10 @@ func (e *Engine) observe(ctx context.Context, delta nexus.Delta, wake time.Time)
 		delta = merge(delta, d)
 	}
 }
+
+// gatherFor is how long a steady stream of changes may delay a cycle, where the last one took so long: so long that plans take a
+// third of a processor at most while thousands of jobs arrive. Who has to carry them out needs the rest.
+func gatherFor(took time.Duration) time.Duration { return max(gatherMost, min(2*took, gatherLong)) }
 
 // turn is one cycle over a delta. It returns when the planner wants to be woken, and what came meanwhile.
 func (e *Engine) turn(ctx context.Context, delta nexus.Delta) (wake time.Time, fresh nexus.Delta, err error) {
@@ -148,7 +154,10 @@ func (e *Engine) step(delta nexus.Delta) nexus.Plan {
 	e.moved()
 	e.primed = e.primed || delta.Full
 	e.cycles.Add(1)
-	return e.planner.Step(delta, e.cluster.Now())
+	began := e.cluster.Now()
+	plan := e.planner.Step(delta, began)
+	e.took = e.cluster.Now().Sub(began)
+	return plan
 }
 
 // drop tells the planner that decisions were not carried out.

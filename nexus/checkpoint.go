@@ -16,7 +16,8 @@ type Manifest struct {
 	Files     []ManifestFile `json:"files"`
 }
 
-// ManifestFile is one file of a checkpoint. Name is relative to the directory that the checkpoint is in.
+// ManifestFile is one file of a checkpoint. Name is relative to the directory that the checkpoint is in. The Python package also
+// writes the CRC-32 of pieces there, for itself to load by; SHA256 says all that is said here.
 type ManifestFile struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`

@@ -36,7 +36,7 @@ type plane struct {
 	say    func(format string, args ...any)
 }
 
-// startPlane starts one with so many nodes.
+// startPlane starts one with so many nodes. It runs until it is stopped, and no longer than we do.
 func startPlane(ctx context.Context, b *program.Bench, nodes int) (*plane, error) {
 	began := time.Now()
 	path := filepath.Join(b.Dir, "plane.test")
@@ -48,9 +48,8 @@ func startPlane(ctx context.Context, b *program.Bench, nodes int) (*plane, error
 			return nil, fmt.Errorf("building the control plane's starter: %w: %s", err, out)
 		}
 	}
-	p := &plane{say: b.Say, cmd: exec.CommandContext(ctx, path, "-test.run=TestServe", "-test.timeout="+(b.Most+10*time.Minute).String(), "-serve", "-serve.nodes="+strconv.Itoa(nodes))}
+	p := &plane{say: b.Say, cmd: exec.Command(path, "-test.run=TestServe", "-test.timeout="+(b.Most+10*time.Minute).String(), "-serve", "-serve.nodes="+strconv.Itoa(nodes))}
 	p.cmd.Dir = dir
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(os.Interrupt) }
 	var out bytes.Buffer
 	p.cmd.Stdout = &out
 	said, err := p.cmd.StderrPipe()
@@ -63,6 +62,8 @@ func startPlane(ctx context.Context, b *program.Bench, nodes int) (*plane, error
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
+	giveUp := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Signal(os.Interrupt) }) // it may have ended
+	defer giveUp()
 	lines := bufio.NewScanner(said)
 	for p.Address == "" && lines.Scan() {
 		if line := lines.Bytes(); bytes.HasPrefix(line, []byte(`{"Address"`)) {
@@ -171,7 +172,7 @@ func startController(ctx context.Context, b *program.Bench, p *plane) (*controll
 		return nil, err
 	}
 	// All of a cluster shares the cores of one machine here: it may be slow to renew a Lease.
-	cmd := exec.CommandContext(ctx, path, "controller", "--kubeconfig", p.Controller, "--image", "none", "--launcher-image", "none", "--lease-duration", "60s")
+	cmd := exec.Command(path, "controller", "--kubeconfig", p.Controller, "--image", "none", "--launcher-image", "none", "--lease-duration", "60s")
 	cmd.Stderr = b.Log
 	if err := cmd.Start(); err != nil {
 		return nil, err

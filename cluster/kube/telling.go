@@ -66,8 +66,8 @@ func usual(what string) bool {
 }
 
 const (
-	usualRate  = 25 // a second
-	usualBurst = 250
+	usualRate  = 10 // a second
+	usualBurst = 500
 )
 
 // tell posts an Event about a job, unless it has no name. One that cannot be posted is logged: the job matters more.

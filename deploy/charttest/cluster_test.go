@@ -534,7 +534,7 @@ func usesItsRights(t *testing.T, s *stage) {
 	// not stream what there is. Shares of GPUs, groups of pods and arrays are tried in app/onkube.
 	rare := []string{"resource.k8s.io/resourceclaims list", "resource.k8s.io/resourceclaimtemplates get", "resource.k8s.io/resourceclaimtemplates create", "resource.k8s.io/resourceclaimtemplates delete",
 		"scheduling.k8s.io/podgroups get", "scheduling.k8s.io/podgroups create", "scheduling.k8s.io/podgroups delete",
-		"ainexus.io/nexusjobs create", "/nodes list", "/pods list", "ainexus.io/nexusqueues list", "ainexus.io/nexusjobs list", "batch/jobs list", "ainexus.io/nexusjobs get", "/services get", "networking.k8s.io/networkpolicies get", "coordination.k8s.io/leases create", "batch/jobs/status patch"}
+		"/nodes list", "/pods list", "ainexus.io/nexusqueues list", "ainexus.io/nexusjobs list", "batch/jobs list", "ainexus.io/nexusjobs get", "ainexus.io/nexusjobs create", "/services get", "networking.k8s.io/networkpolicies get", "coordination.k8s.io/leases create", "batch/jobs/status patch"}
 	for what := range granted {
 		if !s.seen.verbs[what] && !slices.Contains(rare, what) {
 			t.Errorf("it is granted %s, which it does not use", what)

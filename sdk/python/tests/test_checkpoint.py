@@ -1,11 +1,13 @@
 """A directory of checkpoints, without PyTorch."""
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import zlib
 from pathlib import Path
 
 import pytest
@@ -33,16 +35,33 @@ def test_the_format_is_the_one_that_nexus_reads(tmp_path):
     found = save(opened(tmp_path / "deep" / "ckpt", "job1", 2, 1), 120)
     assert Path(found.path).name == "step-000000000120-1"
     data = Path(found.path).read_bytes()
-    import hashlib
-
     assert json.loads(Path(found.path + SUFFIX).read_text()) == {
         "epoch": {"attempt": 2, "round": 1}, "step": 120, "world_size": 4, "claim": 1,
-        "files": [{"name": "step-000000000120-1", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}],
+        "files": [{"name": "step-000000000120-1", "size": len(data), "sha256": hashlib.sha256(data).hexdigest(),
+                   "crc32": {"piece": 16 << 20, "sums": [f"{zlib.crc32(data):08x}"]}}],
     }
     assert json.loads((tmp_path / "deep/ckpt/EPOCH").read_text()) == {"attempt": 2, "round": 1, "job": "job1", "claim": 1}
 
 
+def without_pieces(manifest):
+    """As checkpoints were before they had sums of pieces, and as other programs write them."""
+    said = json.loads(manifest.read_text())
+    for file in said["files"]:
+        del file["crc32"]
+    manifest.write_text(json.dumps(said))
+
+
+def flip_last_bit(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
 HARM = {
+    "last bit flipped": flip_last_bit,
+    "bit flipped, only SHA-256 there": lambda p: (flip_last_bit(p), without_pieces(Path(f"{p}{SUFFIX}"))),
+    "too few sums": lambda p: Path(f"{p}{SUFFIX}").write_text(
+        Path(f"{p}{SUFFIX}").read_text().replace('"sums":["', '"sums":[],"was":["')),
     "truncated": lambda p: os.truncate(p, 100),
     "empty": lambda p: os.truncate(p, 0),
     "gone": os.remove,
@@ -65,6 +84,14 @@ def test_a_damaged_one_is_passed_over_and_told(tmp_path, harm):
     found, skipped = directory.latest()
     assert found is not None and found.step == 1
     assert [one.path for one in skipped] == [str(newest)]
+
+
+def test_one_without_sums_of_pieces_is_compared_by_its_sha256(tmp_path):
+    directory = opened(tmp_path)
+    newest = save(directory, 2).path
+    without_pieces(Path(newest + SUFFIX))
+    found, skipped = directory.latest()
+    assert found is not None and (found.step, found.files[0].crc32, skipped) == (2, (), [])
 
 
 def test_data_without_a_manifest_is_no_checkpoint(tmp_path):

@@ -1,7 +1,8 @@
 """Directories of checkpoints, in the format that nexus reads and the Go package train/checkpoint writes.
 
 A checkpoint P is a file with a manifest P.nexus.json beside it. It is valid only if the manifest is there and every file
-that it lists has the size and the SHA-256 it says. The manifest is written last, so that a crash, a kill or a full disk
+that it lists has the size and the checksums it says: a SHA-256 of all, and the CRC-32 of each piece, which is what is compared here, where
+they are there. The manifest is written last, so that a crash, a kill or a full disk
 during a save leaves the checkpoints before it as they were.
 
 A directory has one writer: whoever claimed it last. The claim is in the file EPOCH; a writer of the same job with an older
@@ -18,8 +19,9 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
+from .crc import PIECE, differs
 from .digest import HashingWriter
 from .files import locked, remove, remove_large, replace_json, sync_directory
 
@@ -50,6 +52,16 @@ class Writer:
         return f"epoch {self.attempt}.{self.round}" + (f" of job {self.job!r}" if self.job else "")
 
 
+class File(NamedTuple):
+    """A file of a checkpoint."""
+
+    name: str  # beside it
+    size: int  # bytes
+    sha256: str
+    piece: int = 0  # bytes of each piece that has a sum of its own
+    crc32: Tuple[int, ...] = ()  # none where another program wrote it
+
+
 @dataclass(frozen=True)
 class Found:
     """A checkpoint: where it is and what its manifest says."""
@@ -60,7 +72,7 @@ class Found:
     attempt: int
     round: int
     claim: int
-    files: Tuple[Tuple[str, int, str], ...]  # name beside it, size in bytes, SHA-256
+    files: Tuple[File, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,7 @@ class Directory:
             replace_json(os.path.join(self.path, EPOCH), {**said, "claim": mine.number})
             self._mine = mine
 
-    def save(self, step: int, world_size: int, write: Callable[[BinaryIO], None], name: str = "", haste: bool = True) -> Found:
+    def save(self, step: int, world_size: int, write: Callable[[HashingWriter], object], name: str = "", haste: bool = True) -> Found:
         """Saves what write writes, durably, and returns where it is. Those named after steps are removed, all but `keep`.
         Without haste it takes one core.
 
@@ -127,22 +139,22 @@ class Directory:
             remove(part)
             raise
 
-    def _write(self, name: str, write: Callable[[BinaryIO], None], haste: bool) -> Tuple[str, Tuple[str, int, str]]:
+    def _write(self, name: str, write: Callable[[HashingWriter], object], haste: bool) -> Tuple[str, File]:
         """Writes the data under a temporary name, synced."""
         fd, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=self.path)
         try:
             with os.fdopen(fd, "r+b", buffering=0):
                 with contextlib.closing(HashingWriter(fd, haste)) as out:
-                    write(out.binary())
-                    size, digest = out.finish()
+                    write(out)
+                    size, digest, sums = out.finish()
                 os.fchmod(fd, 0o644)
                 os.fsync(fd)
         except BaseException:
             remove(part)
             raise
-        return part, (name, size, digest)
+        return part, File(name, size, digest, PIECE, tuple(sums))
 
-    def _settle(self, part: str, name: str, step: int, world_size: int, file: Tuple[str, int, str]) -> Found:
+    def _settle(self, part: str, name: str, step: int, world_size: int, file: File) -> Found:
         assert self._mine is not None
         path = os.path.join(self.path, name)
         fresh = not os.path.exists(path)
@@ -162,20 +174,19 @@ class Directory:
         """Keeps a valid checkpoint that is about to be replaced under a second name, without copying it."""
         path = os.path.join(self.path, name)
         old = read_manifest(path)
-        if isinstance(old, Skipped) or verify(old) is not None or old.files[0][0] != name or len(old.files) != 1:
+        if isinstance(old, Skipped) or verify(old) is not None or old.files[0].name != name or len(old.files) != 1:
             return
         aside = path + PREVIOUS
         remove(aside + SUFFIX)  # first: without it nobody trusts the rest
         remove(aside)
         os.link(path, aside)
         replace_json(aside + SUFFIX, _manifest(Found(
-            aside, old.step, old.world_size, old.attempt, old.round, old.claim, ((name + PREVIOUS,) + old.files[0][1:],))))
+            aside, old.step, old.world_size, old.attempt, old.round, old.claim, (old.files[0]._replace(name=name + PREVIOUS),))))
 
     def latest(
-        self, usable: Callable[[str], bool] = lambda name: True, check: Optional[Callable[[Found], Optional[str]]] = None,
+        self, usable: Callable[[str], bool] = lambda name: True,
     ) -> Tuple[Optional[Found], List[Skipped]]:
-        """The newest valid checkpoint among those with a usable name, and the newer ones that are not valid. Check says what is
-        wrong with one, or None: verify does."""
+        """The newest valid checkpoint among those with a usable name, and the newer ones that are not valid."""
         skipped: List[Skipped] = []
         found: List[Found] = []
         for name in self._names():
@@ -186,7 +197,7 @@ class Directory:
                 else:
                     found.append(one)
         for one in sorted(found, key=lambda f: (f.claim, f.step, f.path), reverse=True):
-            wrong = (check or verify)(one)
+            wrong = verify(one)
             if wrong is None:
                 return one, skipped
             skipped.append(Skipped(one.path, wrong))
@@ -240,7 +251,7 @@ class Directory:
         for i, one in enumerate(found):
             name = os.path.basename(one.path)
             if self.keep < 0 or i < self.keep or name == newest:
-                wanted.update(file[0] for file in one.files)
+                wanted.update(file.name for file in one.files)
             elif remove(one.path + SUFFIX):
                 remove_large(one.path)
         with contextlib.suppress(OSError):
@@ -255,9 +266,27 @@ class Directory:
 def _manifest(found: Found) -> Dict[str, Any]:
     return {
         "epoch": {"attempt": found.attempt, "round": found.round}, "step": found.step, "world_size": found.world_size,
-        "files": [{"name": name, "size": size, "sha256": digest} for name, size, digest in found.files],
+        "files": [_described(file) for file in found.files],
         "claim": found.claim,
     }
+
+
+def _described(file: File) -> Dict[str, Any]:
+    said: Dict[str, Any] = {"name": file.name, "size": file.size, "sha256": file.sha256}
+    if file.crc32:
+        said["crc32"] = {"piece": file.piece, "sums": [f"{crc:08x}" for crc in file.crc32]}
+    return said
+
+
+def _file(said: Dict[str, Any]) -> File:
+    file = File(str(said["name"]), int(said["size"]), str(said["sha256"]))
+    pieces = said.get("crc32")
+    if pieces is None:
+        return file
+    file = file._replace(piece=int(pieces["piece"]), crc32=tuple(int(crc, 16) for crc in pieces["sums"]))
+    if file.piece <= 0 or len(file.crc32) != -(-file.size // file.piece):
+        raise ValueError(f"{len(file.crc32)} sums of pieces of {file.piece} bytes are not those of {file.size} bytes")
+    return file
 
 
 def read_manifest(path: str) -> "Found | Skipped":
@@ -265,7 +294,7 @@ def read_manifest(path: str) -> "Found | Skipped":
     try:
         with open(path + SUFFIX, encoding="utf-8") as file:
             said = json.load(file)
-        files = tuple((str(f["name"]), int(f["size"]), str(f["sha256"])) for f in said["files"])
+        files = tuple(_file(one) for one in said["files"])
         epoch = said["epoch"]
         return Found(path, int(said["step"]), int(said.get("world_size", 0)), int(epoch["attempt"]), int(epoch["round"]),
                      int(said.get("claim", 0)), files)
@@ -280,7 +309,7 @@ def verify(found: Found) -> Optional[str]:
     if not found.files:
         return "its manifest lists no files"
     directory = os.path.dirname(found.path)
-    for name, size, digest in found.files:
+    for name, size, digest, piece, sums in found.files:
         if os.path.isabs(name) or ".." in name.split("/"):
             return f"its manifest lists {name!r}, which is not in the directory"
         try:
@@ -288,7 +317,11 @@ def verify(found: Found) -> Optional[str]:
                 there = os.fstat(file.fileno()).st_size
                 if there != size:
                     return f"{name} has {there} bytes, not {size}"
-                if sha256_of(file) != digest:
+                if sums:
+                    at = differs(file.fileno(), size, piece, sums)
+                    if at is not None:
+                        return f"{name} is damaged: of the {piece} bytes from {at} on, the CRC-32 is not that of its manifest"
+                elif sha256_of(file) != digest:
                     return f"{name} is damaged: its SHA-256 is not that of its manifest"
         except OSError as err:
             return str(err)

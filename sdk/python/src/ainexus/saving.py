@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import state as states
 from .checkpoint import SUFFIX, CheckpointError, Directory, Found, Skipped, Writer, family, read_manifest, verify
@@ -32,7 +32,6 @@ class Saver:
         if checkpoints is None:
             # By job, so that a new job trains afresh and one that was restarted goes on.
             checkpoints = os.path.join(env.checkpoint_path, env.job) if env.checkpoint_path else "checkpoints"
-        self._known: Optional[State] = None  # rank 0's: what it read while it compared
         self._default = os.path.abspath(checkpoints)
 
     def _at(self, filepath: Optional[str]) -> Tuple[Directory, str]:
@@ -87,18 +86,18 @@ class Saver:
         if background is not None:
             background.finish()
 
-    def load(self, filepath: Optional[str]) -> Optional[Tuple[State, str, List[Skipped]]]:
-        """The newest valid state, the same on all ranks, its path, and what was passed over; None if there is none."""
+    def load(self, filepath: Optional[str], into: Mapping[str, Any]) -> Optional[Tuple[State, str, List[Skipped]]]:
+        """The newest valid state, the same on all ranks, its path, and what was passed over; None if there is none. Nothing comes into the
+        tensors `into` before all of it was compared."""
         self._ranks.meet("load_checkpoint")
         self.wait()
-        self._known = None
         found, skipped = self._ranks.shared(lambda: self._find(filepath))
         for one in skipped:
             if self._ranks.rank == 0:
                 self._log.warning("checkpoint %s is not valid, passed over: %s", one.path, one.reason)
         if found is None:
             return None
-        return self._read(found), found.path, skipped
+        return self._read(found, into), found.path, skipped
 
     def _find(self, filepath: Optional[str]) -> Tuple[Optional[Found], List[Skipped]]:
         """Rank 0's part of a load: it alone reads all bytes to compare them."""
@@ -106,51 +105,32 @@ class Saver:
         if filepath is None:
             directory.claim_if_ours()
         if not name:
-            return directory.latest(check=self._check)
+            return directory.latest()
         path = os.path.join(directory.path, name)
         if not os.path.lexists(path) and not os.path.lexists(path + SUFFIX):
             return None, []
         wanted = read_manifest(path)
         if isinstance(wanted, Found):
-            wrong = self._check(wanted)
+            wrong = verify(wanted)
             if wrong is None:
                 return wanted, []
             wanted = Skipped(path, wrong)
         alike = family(name)
-        found, skipped = directory.latest(lambda other: other != name and alike(other), self._check)
+        found, skipped = directory.latest(lambda other: other != name and alike(other))
         if found is None:
             raise CheckpointError(f"{path} is not valid, and no other one is there to fall back on: {wanted.reason}")
         return found, [wanted, *skipped]
 
-    def _check(self, found: Found) -> Optional[str]:
-        """Says what is wrong with a checkpoint, or None. It is read meanwhile, which runs no code of its, and what was read is forgotten
-        where something is wrong."""
-        answer: List[Optional[str]] = []
-        comparing = threading.Thread(target=lambda: answer.append(verify(found)), name="ainexus-verify")
-        comparing.start()
-        state = None
-        try:
-            state = states.read(found.path)
-        except (OSError, CheckpointError):
-            pass  # told by the comparison, or when it is read again
-        finally:
-            comparing.join()
-        if not answer:
-            raise CheckpointError(f"{found.path} could not be compared with its manifest")
-        self._known = state if answer[0] is None else None
-        return answer[0]
-
-    def _read(self, found: Found) -> State:
+    def _read(self, found: Found, into: Mapping[str, Any]) -> State:
         """Every rank reads the file itself. Where one does not see rank 0's disk, the file travels."""
-        size = found.files[0][1]
+        size = found.files[0].size
         try:
             there = os.path.getsize(found.path) == size and os.path.exists(found.path + SUFFIX)
         except OSError:
             there = False
-        known, self._known = self._known, None
         if self._ranks.everywhere(there):
-            return known if known is not None else states.read(found.path)
-        return states.read(self._ranks.send_file(found.path, size))
+            return states.read(found.path, into)
+        return states.read(self._ranks.send_file(found.path, size), into)
 
 
 def _save(directory: Directory, name: str, state: State, haste: bool) -> Found:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import torch
 
+from .crc import on_all_cores
+
 Key = Tuple[torch.dtype, torch.Size]
+_AT_ONCE = 1 << 20  # elements that one thread copies at once
 
 
 class Snapshot:
@@ -17,12 +20,16 @@ class Snapshot:
         self._free: Dict[Key, List[torch.Tensor]] = {}
         self._used: Dict[Key, List[torch.Tensor]] = {}
         self._copied: Dict[int, torch.Tensor] = {}
+        self._waiting: List[Tuple[torch.Tensor, torch.Tensor]] = []  # parts of copies on the processor, and of what comes there
 
     def take(self, state: Any) -> Any:
         """The state with a copy of every tensor; the copy before it is given up."""
         self._free, self._used, self._copied = self._used, {}, {}
+        self._waiting = []
         taken = self._copy(state)
         self._free = {}
+        waiting, self._waiting = self._waiting, []
+        on_all_cores(_fill, waiting, sum(part.numel() for part, _ in waiting) // _AT_ONCE)  # training stands still meanwhile
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.current_stream().synchronize()  # the copies travel at once, and are waited for once
         return taken
@@ -47,10 +54,18 @@ class Snapshot:
         free = self._free.get(key)
         pinned = value.device.type == "cuda"
         copy = free.pop() if free else torch.empty(value.shape, dtype=value.dtype, pin_memory=pinned)
-        copy.copy_(value.detach(), non_blocking=pinned)
+        if pinned or value.layout != torch.strided or not value.is_contiguous():
+            copy.copy_(value.detach(), non_blocking=pinned)
+        else:
+            self._waiting.extend(zip(copy.view(-1).split(_AT_ONCE), value.detach().view(-1).split(_AT_ONCE)))
         self._used.setdefault(key, []).append(copy)
         self._copied[id(value)] = copy
         return copy
+
+
+def _fill(parts: Iterable[Tuple[torch.Tensor, torch.Tensor]]) -> None:
+    for copy, value in parts:
+        copy.copy_(value)
 
 
 def _with_metadata(copy: Dict[Any, Any], metadata: Any) -> Any:

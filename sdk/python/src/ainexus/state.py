@@ -10,22 +10,29 @@ from __future__ import annotations
 import json
 import random
 import sys
-from typing import Any, BinaryIO, Dict, List, Optional, Union
+from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Union
 
 import torch
 
+from . import archive
 from .checkpoint import CheckpointError
+from .digest import HashingWriter
 
 State = Dict[str, Any]
 
 
-def write(state: State, file: BinaryIO) -> None:
-    """Writes a state, whose "model" is a state_dict and the rest of which is made of plain values and tensors."""
+def write(state: State, file: HashingWriter) -> None:
+    """Writes a state, whose "model" is a state_dict and the rest of which is made of plain values and tensors. It must not change before
+    the file is finished."""
     model = state["model"]
     plain = isinstance(model, dict) and all(isinstance(v, torch.Tensor) for v in model.values())
     tensors: List[torch.Tensor] = []
     tree = _flatten({k: v for k, v in state.items() if not (plain and k == "model")}, tensors, "")
-    torch.save({"model": model if plain else None, "tree": json.dumps(tree), "tensors": tensors}, file)
+    whole = {"model": model if plain else None, "tree": json.dumps(tree), "tensors": tensors}
+    try:
+        archive.write(whole, file)
+    except archive.Unknown:  # quantized or sparse, say; nothing was written
+        torch.save(whole, file.binary())
 
 
 def check(state: State) -> None:
@@ -33,10 +40,15 @@ def check(state: State) -> None:
     _flatten(state, [], "")
 
 
-def read(file: Union[str, BinaryIO]) -> State:
-    """Reads what write wrote, onto the processor."""
+def read(file: Union[str, BinaryIO], into: Mapping[str, Any]) -> State:
+    """Reads what write wrote, onto the processor. Tensors of the model that `into` has a place for are read there."""
     try:
-        raw = torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            if not isinstance(file, str):
+                raise archive.Unknown("it is in memory already")
+            raw = archive.read(file, into)
+        except archive.Unknown:
+            raw = torch.load(file, map_location="cpu", weights_only=True)
         state: State = _restore(json.loads(raw["tree"]), raw["tensors"])
     except OSError:
         raise

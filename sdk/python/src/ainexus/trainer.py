@@ -295,7 +295,7 @@ class DistributedTrainer:
         """
         self._need_group()
         with self._pace.apart():
-            loaded = self._saver.load(filepath)
+            loaded = self._saver.load(filepath, unwrapped(model).state_dict())
         if loaded is None:
             return None
         state, path, skipped = loaded
