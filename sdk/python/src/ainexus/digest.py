@@ -24,18 +24,19 @@ class HashingWriter:
 
     def __init__(self, fd: int, haste: bool = True) -> None:
         self._fd = fd
+        self._haste = haste
         self._sum = hashlib.sha256()
         self._sums = Sums()
         self._size = 0
         self._added = 0
         self._kept: Dict[int, memoryview] = {}  # by where they begin in the file: what has to be added up and stays in memory
-        self._sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None) if haste else None  # Linux has it
+        self._sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)  # Linux has it
         self._over = False
         self._failed: Optional[BaseException] = None
         self._more = threading.Condition()
         self._threads: List[threading.Thread] = [
             threading.Thread(target=self._follow, args=(use, enough), daemon=True, name="ainexus-checkpoint")
-            for use, enough in (((self._add, 1), (self._start, _BEHIND)) if haste else ())
+            for use, enough in (((self._add, 1), (self._start, _BEHIND)) if haste else ((self._start, _BEHIND),))
         ]
         for thread in self._threads:
             thread.start()
@@ -98,7 +99,7 @@ class HashingWriter:
 
     def _write(self, part: memoryview, crc: Optional[int], keep: bool) -> None:
         self._sums.add(part, crc)
-        if not self._threads:
+        if not self._haste:
             self._sum.update(part)
         elif keep:
             with self._more:
