@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Optional, Se
 
 from .crc import PIECE, differs
 from .digest import HashingWriter
-from .files import locked, remove, remove_large, replace_json, sync_directory
+from .files import locked, remove, remove_large, replace_json
 
 SUFFIX = ".nexus.json"
 EPOCH = "EPOCH"
@@ -159,7 +159,7 @@ class Directory:
         path = os.path.join(self.path, name)
         fresh = not os.path.exists(path)
         os.replace(part, path)
-        sync_directory(self.path)
+        # Not made durable by itself: should only the manifest's name outlive a crash, the checkpoint is none, and the one before is there.
         found = Found(path, step, world_size, self.writer.attempt, self.writer.round, self._mine.number, (file,))
         try:
             replace_json(path + SUFFIX, _manifest(found))

@@ -74,7 +74,7 @@ class HashingWriter:
         return begin + count
 
     def _start(self, begin: int, end: int) -> int:
-        """Has the disk begin with it. An fsync would wait, and write the file's size down, each time: it took half of a save."""
+        """Has the disk begin with it. An fsync would wait, and write the file's size down, each time."""
         if self._sync_file_range is not None:
             self._sync_file_range(self._fd, ctypes.c_int64(begin), ctypes.c_int64(end - begin), ctypes.c_uint(_WRITE))
         return end
