@@ -23,6 +23,11 @@ const (
 	// does, its processor is not another goroutine's; but told of it, Go's monitor goes to sleep, and wakes up with the next
 	// request to look after the thread every 20 microseconds for a while, which cost a client 5 microseconds of 35.
 	loopLingers = 100 * time.Millisecond
+	// Who sends a request that has no answer, a set, goes on at once and would have to wake the thread for each of those that
+	// follow, which costs him more than the request. So where nobody else asks, the thread looks for so long whether there is more before
+	// it sleeps, unless other programs want its processor, and reads on for a turn until it looks for other clients.
+	loopLooks = 50 * time.Microsecond
+	loopTurn  = time.Millisecond
 )
 
 // loop serves the connections of a server from one thread that waits in epoll, as PyTorch's own server does from one. A goroutine
@@ -41,6 +46,8 @@ type loop struct {
 	mu    sync.Mutex
 	peers map[int32]*loopPeer
 
+	silent  bool      // the last request had no answer
+	crowded bool      // another program had the processor while the thread looked for more; until the next tick
 	lingers bool      // the clock is set
 	asked   bool      // since the last tick
 	partial int       // how many have sent part of a request
@@ -156,7 +163,7 @@ func (l *loop) run() {
 			case event.Events&syscall.EPOLLOUT != 0:
 				l.handOver(p, p.rest) // it did not read, and there is more for it
 			default:
-				l.read(p)
+				l.read(p, n == 1)
 			}
 		}
 		if l.partial > 0 {
@@ -186,40 +193,70 @@ func (l *loop) await(events []syscall.EpollEvent) (n int, err error) {
 
 // tick ends the lingering if nobody has asked for anything since the last one.
 func (l *loop) tick() {
+	l.crowded = false
 	l.lingers = l.asked && l.clock.set(loopLingers)
 	if l.asked = false; !l.lingers {
 		l.clock.set(0)
 	}
 }
 
-// read takes in what the client has sent and answers.
-func (l *loop) read(p *loopPeer) {
-	l.asked = true
+// read takes in what the client has sent and answers; alone: nobody else has sent anything.
+func (l *loop) read(p *loopPeer, alone bool) {
+	l.asked, l.silent = true, false
 	have := copy(l.buf, p.rest)
 	n, errno := readAtOnce(p.fd, l.buf[have:])
+	for began := time.Now(); errno != syscall.EAGAIN && l.takeIn(p, have, n, errno) && alone && l.silent && !l.crowded; {
+		now := time.Now()
+		if now.Sub(began) > loopTurn {
+			return
+		}
+		have = copy(l.buf, p.rest)
+		n, errno = l.readSoon(p.fd, l.buf[have:], now)
+	}
+}
+
+// readSoon reads what comes within [loopLooks] from now on.
+func (l *loop) readSoon(fd int, b []byte, now time.Time) (n int, errno syscall.Errno) {
+	for {
+		yield()
+		if n, errno = readAtOnce(fd, b); errno != syscall.EAGAIN {
+			return n, errno
+		}
+		if took := time.Since(now); took >= loopLooks {
+			l.crowded = took >= 2*loopLooks
+			return n, errno
+		}
+	}
+}
+
+// takeIn has so many bytes in buf, the first of them the beginning of a request that had come before, or why there are none. It
+// reports whether the client stays in the loop.
+func (l *loop) takeIn(p *loopPeer, have, n int, errno syscall.Errno) bool {
 	switch {
-	case errno == syscall.EAGAIN, errno == syscall.EINTR:
-		return
+	case errno == syscall.EINTR:
+		return true
 	case errno != 0:
 		l.end(p, errno)
-		return
+		return false
 	case n == 0 && have > 0:
 		l.end(p, io.ErrUnexpectedEOF)
-		return
+		return false
 	case n == 0:
 		l.end(p, nil)
-		return
+		return false
 	}
 	all := l.buf[:have+n]
 	used, here, err := l.answer(p, all)
 	switch {
 	case err != nil:
 		l.end(p, err)
+		return false
 	case !here, len(all)-used > loopKeeps:
 		l.handOver(p, all[used:])
-	default:
-		l.keep(p, all[used:])
+		return false
 	}
+	l.keep(p, all[used:])
+	return true
 }
 
 // answer executes the whole requests in b. It tells how long they are together, and whether the loop is the place for what follows.
@@ -242,7 +279,7 @@ func (l *loop) answer(p *loopPeer, b []byte) (used int, here bool, err error) {
 		if err := p.execute(l.in, req); err != nil {
 			return used, false, err
 		}
-		used = len(b) - len(l.in.ahead)
+		used, l.silent = len(b)-len(l.in.ahead), !req.op.answered()
 		if p.out.left() {
 			return used, false, nil
 		}

@@ -114,3 +114,36 @@ func TestAConnectionLeavesTheThread(t *testing.T) {
 		})
 	}
 }
+
+// A client that sets without end has the thread look for more of it, and others are answered all the same.
+func TestAStreamOfSetsLetsOthersIn(t *testing.T) {
+	s := startServer(t, ServerOptions{})
+	if s.loop == nil {
+		t.Skip("there is but one processor")
+	}
+	streams, other := dialRaw(t, s, torchNew), dialRaw(t, s, torchNew)
+	streams.sync()
+	done := make(chan struct{})
+	sent := make(chan int)
+	go func() {
+		sets := 0
+		for {
+			select {
+			case <-done:
+				sent <- sets
+				return
+			default:
+				streams.send("set", str("/last"), str("x"))
+				sets++
+			}
+		}
+	}()
+	for range 100 {
+		other.sync()
+	}
+	close(done)
+	if sets := <-sent; sets == 0 {
+		t.Error("nothing was set meanwhile")
+	}
+	streams.sync()
+}

@@ -52,6 +52,9 @@ func readAtOnce(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
+// yield lets others have the processor if they want it.
+func yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
+
 // vectors is how many pieces one call takes.
 const vectors = 16
 
