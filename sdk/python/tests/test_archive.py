@@ -73,6 +73,37 @@ def test_what_only_pytorch_knows_it_writes_and_reads(tmp_path: Path) -> None:
     assert torch.equal(state.read(path, {})["model"]["sparse"].to_dense(), torch.eye(3))
 
 
+def test_what_is_conjugate_or_negative_stays_so(tmp_path: Path) -> None:
+    numbers = torch.tensor([1 + 2j, 3 - 4j])
+    path = written(tmp_path / "file", {"model": {"conjugate": numbers.conj()}, "step": 3, "negative": numbers.clone().conj().imag})
+    got = state.read(path, {"conjugate": torch.zeros(2, dtype=torch.complex64)})
+    assert got["model"]["conjugate"].tolist() == [1 - 2j, 3 + 4j] and got["negative"].tolist() == [-2, 4]
+
+
+class Migrating(torch.nn.Linear):
+    """A module whose weights were half as large before version 2, in files without a version too."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *more: Any) -> None:
+        if local_metadata.get("version", 1) < 2:
+            state_dict[prefix + "weight"] = 2 * state_dict[prefix + "weight"]
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *more)
+
+
+@pytest.mark.parametrize("by_pytorch", [True, False])
+def test_modules_learn_which_version_of_them_was_saved(tmp_path: Path, by_pytorch: bool) -> None:
+    saved, loaded = torch.nn.Sequential(Migrating(2, 2)), torch.nn.Sequential(Migrating(2, 2))
+    if by_pytorch:
+        path = str(tmp_path / "file")
+        torch.save({"model": saved.state_dict(), "tree": '{"dict": []}', "tensors": []}, path)
+    else:
+        path = written(tmp_path / "file", {"model": saved.state_dict(), "step": 3})
+    assert torch.load(path, weights_only=True)["model"]._metadata == saved.state_dict()._metadata
+    loaded.load_state_dict(state.read(path, loaded.state_dict())["model"])
+    assert torch.equal(loaded[0].weight, saved[0].weight)
+
+
 class Harm:
     def __reduce__(self) -> Any:
         return print, ("this runs",)
