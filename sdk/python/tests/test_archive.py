@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from ainexus import archive, state
+from ainexus.crc import PIECE, differs
 from ainexus.digest import HashingWriter
 
 
@@ -78,6 +80,27 @@ def test_what_is_conjugate_or_negative_stays_so(tmp_path: Path) -> None:
     path = written(tmp_path / "file", {"model": {"conjugate": numbers.conj()}, "step": 3, "negative": numbers.clone().conj().imag})
     got = state.read(path, {"conjugate": torch.zeros(2, dtype=torch.complex64)})
     assert got["model"]["conjugate"].tolist() == [1 - 2j, 3 + 4j] and got["negative"].tolist() == [-2, 4]
+
+
+@pytest.mark.parametrize("haste", [True, False])
+def test_what_other_processes_train_on_is_saved_whole(tmp_path: Path, haste: bool) -> None:
+    shared = torch.zeros(1 << 20).share_memory_()
+
+    class Meanwhile(HashingWriter):
+        def write_kept(self, data: memoryview, crc: int) -> None:
+            shared.add_(1)
+            super().write_kept(data, crc)
+            shared.add_(1)
+
+    with open(tmp_path / "file", "w+b", buffering=0) as file:
+        out = Meanwhile(file.fileno(), haste)
+        state.write({"model": {"weight": shared}, "step": 3}, out)
+        shared.add_(1)
+        size, digest, sums = out.finish()
+        assert differs(file.fileno(), size, PIECE, sums) is None
+    assert hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest() == digest
+    saved = state.read(str(tmp_path / "file"), {})["model"]["weight"]
+    assert (saved == saved[0]).all() and saved[0] < shared[0]
 
 
 class Migrating(torch.nn.Linear):

@@ -1,6 +1,6 @@
 """PyTorch's file format, written from the memory of tensors and read into it, without a copy between.
 
-What `write` writes torch.load reads, in any release from 1.13 on, also with weights_only; `read` reads what it and torch.save wrote.
+What `write` writes torch.load reads (tried with 1.13 and 2.6), also with weights_only; `read` reads what it and torch.save wrote.
 Both know plain tensors, in dicts, lists and text, and nothing else: a file holds no code that could run. For all else they
 say Unknown, and PyTorch itself has to do it.
 """
@@ -72,9 +72,15 @@ def write(value: Dict[str, Any], file: HashingWriter) -> None:
         _store(archive, file, "data.pkl", memoryview(pickled.getvalue()))
         for storage in storages.values():
             assert storage.memory is not None
-            _store(archive, file, f"data/{storage.key}", memory(storage.memory.cpu()))
-            storage.memory = None  # what was copied from a GPU goes when it is written
+            _store(archive, file, f"data/{storage.key}", memory(_still(storage.memory)))
+            storage.memory = None  # what was copied goes when it is written
         archive.writestr("archive/version", "3\n")
+
+
+def _still(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor on the processor, where nobody changes it: other processes may train on what is shared with them (Hogwild)."""
+    on_cpu = tensor.cpu()
+    return on_cpu.clone() if on_cpu is tensor and tensor.is_shared() else on_cpu
 
 
 class _Pickler(pickle.Pickler):
