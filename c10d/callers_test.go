@@ -2,6 +2,7 @@ package c10d
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -39,7 +40,20 @@ func callersTellWhatEachWaitsFor(t *testing.T) {
 	if slices.ContainsFunc(s.Callers(), func(c Caller) bool { return c.Awaits != nil }) {
 		t.Errorf("%+v", s.Callers())
 	}
+
+	many := make([]string, mostAwaited+1)
+	for i := range many {
+		many[i] = fmt.Sprint("many", i)
+	}
+	go func() { done <- waits.Wait(context.WithoutCancel(ctx), many...) }()
+	eventually(t, "it waits for more", func() bool { return s.waiters("/many0") == 1 })
+	if slices.ContainsFunc(s.Callers(), func(c Caller) bool { return c.Awaits != nil }) {
+		t.Error("more is told than there is time for")
+	}
 	s.Reset()
+	if <-done == nil {
+		t.Error("it has what nobody set")
+	}
 	equal(t, len(s.Callers()), 0)
 	equal(t, s.Counter("/count"), 0)
 }

@@ -134,7 +134,7 @@ func (a *agent) lookForSurplus(r *round) bool {
 	if s.looks != surplusTold && s.looks < surplusEnds {
 		return false
 	}
-	certain := a.place.groups == 1 && a.onlyWorkers(r, s.who)
+	certain := a.place.groups == 1 && onlyHere(a.store.Addr()) && a.onlyWorkers(r, s.who)
 	if !s.told && (certain || s.looks >= surplusEnds && a.fromAllNodes(s.who)) {
 		s.told = true
 		a.warn(words(s.words(a.place.world)))
@@ -144,6 +144,12 @@ func (a *agent) lookForSurplus(r *round) bool {
 		return true
 	}
 	return false
+}
+
+// onlyHere reports whether nobody from another machine can come to a store, which may have ranks that were started by other means, later.
+func onlyHere(store net.Addr) bool {
+	at, ok := store.(*net.TCPAddr)
+	return ok && at.IP.IsLoopback()
 }
 
 // warn tells who watches, now and later.

@@ -127,6 +127,15 @@ func TestRanksOfSeveralNodesThatWaitForMore(t *testing.T) {
 	}
 }
 
+// A store with an address of the network may still be found by ranks that somebody starts elsewhere: those who wait for them are not ended.
+func TestWhoCanComeToAStore(t *testing.T) {
+	for at, want := range map[string]bool{"127.0.0.1": true, "127.0.5.1": true, "::1": true, "10.0.0.1": false, "fd00::1": false, "0.0.0.0": false, "::": false} {
+		if got := onlyHere(&net.TCPAddr{IP: net.ParseIP(at), Port: 29500}); got != want {
+			t.Errorf("only those of this machine come to %s: %v", at, got)
+		}
+	}
+}
+
 func TestWhatIsSaidOfRanksThatThereAreNot(t *testing.T) {
 	s := surplus{wants: lack{rank: 4, key: "/default_pg/0//cpu//0/4"}}
 	const hint = " (hint: leave world_size out of init_process_group, or pass WORLD_SIZE; for more ranks ask for more workers or nodes)"

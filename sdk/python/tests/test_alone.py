@@ -71,6 +71,43 @@ def test_a_resumed_run_is_the_same_to_the_bit(tmp_path, background):
     again.cleanup()
 
 
+class KeepsItsHead(torch.nn.Sequential):
+    """A model that leaves out a part of what it is given to load, as for fine-tuning; in one of three ways."""
+
+    def __init__(self, how, *layers):
+        super().__init__(*layers)
+        self.how = how
+        if how == "hook":
+            self._register_load_state_dict_pre_hook(lambda given, *_: self.leave_out(given))
+
+    @staticmethod
+    def leave_out(given):
+        for name in [name for name in given if name.startswith("2.")]:
+            del given[name]
+
+    def load_state_dict(self, given, strict=True):
+        if self.how == "all":
+            self.leave_out(given)
+        return super().load_state_dict(given, strict)
+
+    def _load_from_state_dict(self, given, *more):
+        if self.how == "own":
+            self.leave_out(given)
+        super()._load_from_state_dict(given, *more)
+
+
+@pytest.mark.parametrize("how", ["hook", "all", "own"])
+def test_what_a_model_does_not_load_it_keeps(tmp_path, how):
+    trainer = DistributedTrainer(env=Env(), checkpoints=str(tmp_path))
+    saved, loaded = make(1)[0], KeepsItsHead(how, *make(2)[0])
+    trainer.save_checkpoint(saved, None, 0)
+    head = loaded[2].weight.detach().clone()
+    assert trainer.load_checkpoint(loaded, strict=False) is not None
+    assert torch.equal(loaded[0].weight, saved[0].weight)
+    assert torch.equal(loaded[2].weight, head)
+    trainer.cleanup()
+
+
 def test_pytorch_reads_the_model_of_a_checkpoint(tmp_path):
     trainer = DistributedTrainer(env=Env())
     model, optimizer = make(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from ainexus import archive, state
+from ainexus.crc import PIECE, differs
 from ainexus.digest import HashingWriter
 
 
@@ -71,6 +73,58 @@ def test_it_is_read_into_what_has_the_same_shape_and_kind(tmp_path: Path) -> Non
 def test_what_only_pytorch_knows_it_writes_and_reads(tmp_path: Path) -> None:
     path = written(tmp_path / "file", {"model": {"sparse": torch.eye(3).to_sparse()}, "step": 3})
     assert torch.equal(state.read(path, {})["model"]["sparse"].to_dense(), torch.eye(3))
+
+
+def test_what_is_conjugate_or_negative_stays_so(tmp_path: Path) -> None:
+    numbers = torch.tensor([1 + 2j, 3 - 4j])
+    path = written(tmp_path / "file", {"model": {"conjugate": numbers.conj()}, "step": 3, "negative": numbers.clone().conj().imag})
+    got = state.read(path, {"conjugate": torch.zeros(2, dtype=torch.complex64)})
+    assert got["model"]["conjugate"].tolist() == [1 - 2j, 3 + 4j] and got["negative"].tolist() == [-2, 4]
+
+
+@pytest.mark.parametrize("haste", [True, False])
+def test_what_other_processes_train_on_is_saved_whole(tmp_path: Path, haste: bool) -> None:
+    shared = torch.zeros(1 << 20).share_memory_()
+
+    class Meanwhile(HashingWriter):
+        def write_kept(self, data: memoryview, crc: int) -> None:
+            shared.add_(1)
+            super().write_kept(data, crc)
+            shared.add_(1)
+
+    with open(tmp_path / "file", "w+b", buffering=0) as file:
+        out = Meanwhile(file.fileno(), haste)
+        state.write({"model": {"weight": shared}, "step": 3}, out)
+        shared.add_(1)
+        size, digest, sums = out.finish()
+        assert differs(file.fileno(), size, PIECE, sums) is None
+    assert hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest() == digest
+    saved = state.read(str(tmp_path / "file"), {})["model"]["weight"]
+    assert (saved == saved[0]).all() and saved[0] < shared[0]
+
+
+class Migrating(torch.nn.Linear):
+    """A module whose weights were half as large before version 2, in files without a version too."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *more: Any) -> None:
+        if local_metadata.get("version", 1) < 2:
+            state_dict[prefix + "weight"] = 2 * state_dict[prefix + "weight"]
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *more)
+
+
+@pytest.mark.parametrize("by_pytorch", [True, False])
+def test_modules_learn_which_version_of_them_was_saved(tmp_path: Path, by_pytorch: bool) -> None:
+    saved, loaded = torch.nn.Sequential(Migrating(2, 2)), torch.nn.Sequential(Migrating(2, 2))
+    if by_pytorch:
+        path = str(tmp_path / "file")
+        torch.save({"model": saved.state_dict(), "tree": '{"dict": []}', "tensors": []}, path)
+    else:
+        path = written(tmp_path / "file", {"model": saved.state_dict(), "step": 3})
+    assert torch.load(path, weights_only=True)["model"]._metadata == saved.state_dict()._metadata
+    loaded.load_state_dict(state.read(path, loaded.state_dict())["model"])
+    assert torch.equal(loaded[0].weight, saved[0].weight)
 
 
 class Harm:

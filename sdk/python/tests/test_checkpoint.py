@@ -62,6 +62,7 @@ HARM = {
     "bit flipped, only SHA-256 there": lambda p: (flip_last_bit(p), without_pieces(Path(f"{p}{SUFFIX}"))),
     "too few sums": lambda p: Path(f"{p}{SUFFIX}").write_text(
         Path(f"{p}{SUFFIX}").read_text().replace('"sums":["', '"sums":[],"was":["')),
+    "pieces without end": lambda p: Path(f"{p}{SUFFIX}").write_text(Path(f"{p}{SUFFIX}").read_text().replace('"piece":16777216', '"piece":1e999')),
     "truncated": lambda p: os.truncate(p, 100),
     "empty": lambda p: os.truncate(p, 0),
     "gone": os.remove,

@@ -1,6 +1,6 @@
 """PyTorch's file format, written from the memory of tensors and read into it, without a copy between.
 
-What `write` writes torch.load reads, in any release from 1.13 on, also with weights_only; `read` reads what it and torch.save wrote.
+What `write` writes torch.load reads (tried with 1.13 and 2.6), also with weights_only; `read` reads what it and torch.save wrote.
 Both know plain tensors, in dicts, lists and text, and nothing else: a file holds no code that could run. For all else they
 say Unknown, and PyTorch itself has to do it.
 """
@@ -50,7 +50,9 @@ class _Storage:
 class _View:
     """A tensor of a file."""
 
-    def __init__(self, storage: _Storage, offset: int, size: Tuple[int, ...], stride: Tuple[int, ...], *_: Any) -> None:
+    def __init__(self, storage: _Storage, offset: int, size: Tuple[int, ...], stride: Tuple[int, ...], *more: Any) -> None:
+        if any(more[2:]):  # behind requires_grad and hooks: that it is conjugate or negative, and not yet made so
+            raise Unknown
         self.storage, self.offset, self.size, self.stride = storage, int(offset), tuple(size), tuple(stride)
         storage.views += 1
 
@@ -70,9 +72,15 @@ def write(value: Dict[str, Any], file: HashingWriter) -> None:
         _store(archive, file, "data.pkl", memoryview(pickled.getvalue()))
         for storage in storages.values():
             assert storage.memory is not None
-            _store(archive, file, f"data/{storage.key}", memory(storage.memory.cpu()))
-            storage.memory = None  # what was copied from a GPU goes when it is written
+            _store(archive, file, f"data/{storage.key}", memory(_still(storage.memory)))
+            storage.memory = None  # what was copied goes when it is written
         archive.writestr("archive/version", "3\n")
+
+
+def _still(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor on the processor, where nobody changes it: other processes may train on what is shared with them (Hogwild)."""
+    on_cpu = tensor.cpu()
+    return on_cpu.clone() if on_cpu is tensor and tensor.is_shared() else on_cpu
 
 
 class _Pickler(pickle.Pickler):
@@ -88,15 +96,15 @@ def _described(value: Any, storages: Dict[Tuple[Any, ...], _Storage]) -> Any:
         return value
     if isinstance(value, dict):
         kind = OrderedDict if isinstance(value, OrderedDict) else dict
-        return kind((k, _described(v, storages)) for k, v in value.items())
+        return _versioned(kind((k, _described(v, storages)) for k, v in value.items()), value)
     if type(value) is list:
         return [_described(v, storages) for v in value]
     if type(value) not in (torch.Tensor, torch.nn.Parameter):
         raise Unknown
     tensor: torch.Tensor = value.detach()
-    if (tensor.layout != torch.strided or tensor.dtype not in _NAMES or tensor.device.type not in ("cpu", "cuda")
-            or tensor.is_conj() or tensor.is_neg()):
+    if tensor.layout != torch.strided or tensor.dtype not in _NAMES or tensor.device.type not in ("cpu", "cuda"):
         raise Unknown
+    tensor = tensor.resolve_conj().resolve_neg()  # PyTorch 1.13 forgets that they are yet to be
     count = _storage_bytes(tensor) // tensor.element_size()
     start = tensor.data_ptr() - tensor.storage_offset() * tensor.element_size()
     # Nothing has an address of its own if it is empty.
@@ -105,6 +113,22 @@ def _described(value: Any, storages: Dict[Tuple[Any, ...], _Storage]) -> Any:
         storages[key] = storage = _Storage(str(len(storages)), tensor.dtype, count)
         storage.memory = tensor.as_strided((count,), (1,), 0)
     return _View(storages[key], tensor.storage_offset(), tuple(tensor.size()), tensor.stride())
+
+
+def _versioned(copy: Any, value: Any) -> Any:
+    """A copy of a state_dict with the versions of its modules, by which they bring older ones up to date as they load them."""
+    metadata = getattr(value, "_metadata", None)
+    if metadata is not None:
+        if not _plain(metadata):
+            raise Unknown
+        copy._metadata = metadata
+    return copy
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return type(value) in (dict, OrderedDict) and all(_plain(k) and _plain(v) for k, v in value.items())
+    return value is None or type(value) in (str, bool, int)
 
 
 def _storage_bytes(tensor: torch.Tensor) -> int:
@@ -237,7 +261,7 @@ def _restored(value: Any) -> Any:
         assert value.storage.memory is not None
         return value.storage.memory.as_strided(value.size, value.stride, value.offset)
     if isinstance(value, dict):
-        return type(value)((k, _restored(v)) for k, v in value.items())
+        return _versioned(type(value)((k, _restored(v)) for k, v in value.items()), value)
     if isinstance(value, list):
         return [_restored(v) for v in value]
     return value

@@ -300,7 +300,7 @@ def read_manifest(path: str) -> "Found | Skipped":
                      int(said.get("claim", 0)), files)
     except FileNotFoundError:
         return Skipped(path, "it has no manifest: it was never finished, or is not one of ours")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as err:
         return Skipped(path, f"its manifest cannot be read: {err!r}")
 
 

@@ -10,16 +10,16 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, Tupl
 
 from .crc import PIECE, Sums
 
-_PIECE = 4 << 20  # bytes read back at once
+_AT_ONCE = 4 << 20  # bytes read back at once
 _BEHIND = 32 << 20  # bytes that are worth a way to the disk
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE
 _AHEAD = 256 << 20  # bytes that may be kept in memory to be added up
 
 
 class HashingWriter:
-    """Passes on what is written to it to a file that is open for reading too. In haste one thread meanwhile makes the SHA-256, of the memory itself
-    where that stays and else, as PyTorch's pieces are gone when write returns, of what is in the system's cache; and one has the disk begin with it. What is
-    left to do when the last piece is written is little. Otherwise write makes it, on one core. Only write, write_kept, parts and tell are for
+    """Passes on what is written to it to a file that is open for reading too, and one thread has the disk begin with it meanwhile. In haste another one
+    makes the SHA-256, of the memory itself where that stays and else, as PyTorch's pieces are gone when write returns, of what is in the system's cache;
+    what is left to do when the last piece is written is little. Otherwise write makes it, on one core. Only write, write_kept, parts and tell are for
     others; finish has to be called, and the file to be synced."""
 
     def __init__(self, fd: int, haste: bool = True) -> None:
@@ -65,7 +65,7 @@ class HashingWriter:
                 self._added = begin + len(kept)
                 self._more.notify_all()
             return self._added
-        end = min([end, begin + _PIECE, *list(self._kept)])
+        end = min([end, begin + _AT_ONCE, *list(self._kept)])
         piece = memoryview(bytearray(end - begin))
         count = os.preadv(self._fd, [piece], begin)
         if count == 0:

@@ -140,6 +140,20 @@ def unwrapped(model: Any) -> Any:
     return inner if isinstance(inner, torch.nn.Module) and isinstance(model, torch.nn.parallel.DistributedDataParallel) else model
 
 
+def places(model: Any) -> Mapping[str, Any]:
+    """The tensors of a model by name, to be read into, if it takes from a checkpoint what bears their names, as it is. Code of somebody
+    else's in its loading may leave something out, or change it: then it is given copies and has its say first."""
+    own = torch.nn.Module
+    if not isinstance(model, own) or getattr(model.load_state_dict, "__func__", None) is not own.load_state_dict:
+        return {}
+    for module in model.modules():
+        load = getattr(module._load_from_state_dict, "__func__", None)
+        if module._load_state_dict_pre_hooks or not getattr(load, "__module__", "").startswith("torch."):
+            return {}
+    named: Mapping[str, Any] = model.state_dict()
+    return named
+
+
 def optional_state(thing: Optional[Any]) -> Optional[State]:
     """The state of an optimizer, say."""
     return None if thing is None else dict(thing.state_dict())

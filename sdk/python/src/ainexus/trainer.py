@@ -21,7 +21,7 @@ from .progress import ProgressFile, finite, number_of
 from .ranks import Ranks
 from .sampler import ResumableSampler, get_distributed_sampler
 from .saving import Saver
-from .state import State, optional_state, random_state, seed_anew, set_random_state, unwrapped
+from .state import State, optional_state, places, random_state, seed_anew, set_random_state, unwrapped
 from .stopping import Agreement, StopSignal
 
 
@@ -295,7 +295,7 @@ class DistributedTrainer:
         """
         self._need_group()
         with self._pace.apart():
-            loaded = self._saver.load(filepath, unwrapped(model).state_dict())
+            loaded = self._saver.load(filepath, places(unwrapped(model)))
         if loaded is None:
             return None
         state, path, skipped = loaded
