@@ -50,6 +50,9 @@ func arraysRunTheirMembers(c cluster) {
 	if o := c.phase("sweep", nexus.Failed); o.Status.Message != "of 5 members 4 succeeded, 1 failed, 0 were cancelled" || o.Status.Finished.IsZero() {
 		c.t.Errorf("it ended as %+v", o.Status)
 	}
+	c.plane.Until("a warning that it failed", func() error {
+		return differs(c.plane.Kubectl("get", "events", "--namespace="+c.space, "--field-selector=involvedObject.name=sweep,reason=Failed", "-o", "jsonpath={.items[*].type}"), "Warning")
+	})
 	c.phase("then", nexus.Running)
 	c.agents.Open("then")
 
@@ -66,14 +69,44 @@ func arraysRunTheirMembers(c cluster) {
 		return nil
 	})
 
-	// What cannot be made says why.
+	// One that is made anew waits until what an earlier one left is gone, and then has members of its own.
+	for i := range 2 {
+		c.agents.Play(fmt.Sprintf("anew-%d", i), kubetest.Script{})
+	}
+	array("anew", "0-1")
+	c.phase("anew", nexus.Succeeded)
+	c.plane.Kubectl("patch", "nexusjob", "anew-1", "--namespace="+c.space, "--type=merge", `--patch={"metadata":{"finalizers":["test.ainexus.io/stays"]}}`)
+	c.plane.Kubectl("delete", "nexusjob", "anew", "--namespace="+c.space)
+	array("anew", "0-1")
+	c.reason("anew", "Members")
+	c.plane.Kubectl("patch", "nexusjob", "anew-1", "--namespace="+c.space, "--type=merge", `--patch={"metadata":{"finalizers":null}}`)
+	if o := c.phase("anew", nexus.Succeeded); o.Status.Message != "of 2 members 2 succeeded, 0 failed, 0 were cancelled" {
+		c.t.Errorf("made anew it ended as %+v", o.Status)
+	}
+	if out, err := c.plane.TryKubectl("", "patch", "nexusjob", "anew", "--namespace="+c.space, "--type=merge", `--patch={"spec":{"array":null}}`); err == nil || !strings.Contains(out, "spec.array") {
+		c.t.Errorf("it may become a job: %v, %s", err, out)
+	}
+
+	// What cannot be made says why, and can be cancelled.
 	array("wide", "0-1000")
 	if o := c.reason("wide", "Invalid"); !strings.Contains(o.Status.Message, "spec.array: it has 1001 members, and on a cluster an array has at most 1000") {
 		c.t.Errorf("it is told %q", o.Status.Message)
 	}
+	c.plane.Kubectl("annotate", "nexusjob", "wide", "--namespace="+c.space, "ainexus.io/stop=cancel")
+	c.phase("wide", nexus.Cancelled)
 	c.job("blocked-1", 1, 1)
 	array("blocked", "0-1")
 	if o := c.reason("blocked", "Members"); !strings.Contains(o.Status.Message, "member 1 cannot be made") {
 		c.t.Errorf("it is told %q", o.Status.Message)
 	}
+
+	// One that is being deleted makes no more, also in the place of those that go before it.
+	finalizers := func(list string) {
+		c.plane.Kubectl("patch", "nexusjob", "blocked", "--namespace="+c.space, "--type=merge", `--patch={"metadata":{"finalizers":`+list+`}}`)
+	}
+	finalizers(`["test.ainexus.io/stays"]`)
+	c.plane.Kubectl("delete", "nexusjob", "blocked", "--namespace="+c.space, "--wait=false")
+	c.plane.Kubectl("delete", "nexusjob", "blocked-0", "--namespace="+c.space)
+	c.phase("blocked", nexus.Cancelled)
+	finalizers("null")
 }

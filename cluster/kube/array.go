@@ -99,10 +99,12 @@ func memberFor(o *v1alpha1.NexusJob, j *nexus.Job, index int) *v1alpha1.NexusJob
 	return made
 }
 
-// arrayOf is the array of a member, as its record stands; nil where it is gone.
+// arrayOf is the array of a member, as its record stands; nil where it is gone, whoever has its name by now.
 func (v *view) arrayOf(o *v1alpha1.NexusJob) *record {
 	if name := o.Labels[LabelArray]; name != "" {
-		return v.jobs[v.names[key(o.Namespace, name)]]
+		if r := v.jobs[v.names[key(o.Namespace, name)]]; r != nil && metav1.IsControlledBy(o, r.object) {
+			return r
+		}
 	}
 	return nil
 }
@@ -145,12 +147,15 @@ func (v *view) lead(o *v1alpha1.NexusJob) {
 	}
 }
 
-// kin are those who are to be looked at when a job was told: the members of an array, the array of a member.
+// kin are those who are to be looked at when a job was told: the members of an array, the array of a member, also one that only
+// has the name of its array: what is left of an earlier one is in the way of its members until it is gone.
 func (v *view) kin(o *v1alpha1.NexusJob) []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if array := v.arrayOf(o); array != nil {
-		return []string{string(array.object.UID)}
+	if name := o.Labels[LabelArray]; name != "" {
+		if array, ok := v.names[key(o.Namespace, name)]; ok {
+			return []string{array}
+		}
 	}
 	return slices.Sorted(maps.Keys(v.families[key(o.Namespace, o.Name)]))
 }
@@ -169,7 +174,9 @@ func (v *view) phases(o *v1alpha1.NexusJob) map[int]nexus.Phase {
 	defer v.mu.Unlock()
 	phases := map[int]nexus.Phase{}
 	for _, r := range v.families[key(o.Namespace, o.Name)] {
-		phases[r.job.Member.Index] = r.job.Phase
+		if metav1.IsControlledBy(r.object, o) { // else it is of an earlier array of that name, and goes with that
+			phases[r.job.Member.Index] = r.job.Phase
+		}
 	}
 	return phases
 }
@@ -180,10 +187,10 @@ func (p *Place) arrayStep(ctx context.Context, s standing) (time.Duration, error
 	switch {
 	case s.job.Phase.Over():
 		return 0, nil
+	case made(s.object), p.view.stopped(s.object), s.object.DeletionTimestamp != nil: // no more of them are made, whatever its spec says by now
+		return 0, p.sumUp(ctx, s, phases)
 	case s.unable != nil:
 		return 0, p.tellReason(ctx, s)
-	case made(s.object), p.view.stopped(s.object): // no more of them are made
-		return 0, p.sumUp(ctx, s, phases)
 	}
 	left := membersAtOnce
 	for _, index := range s.job.Spec.Array.Indices() {
@@ -273,6 +280,6 @@ func (p *Place) tellArray(ctx context.Context, s standing, phase nexus.Phase, re
 		if phase.Over() {
 			st.Finished, st.Reason = micro(p.Now()), string(phase)
 		}
-		return reason, nil
+		return st.Reason, nil
 	})
 }

@@ -89,3 +89,28 @@ func TestAnArraysWordCountsForItsMembers(t *testing.T) {
 		t.Errorf("it comes back: %+v", d.Jobs)
 	}
 }
+
+// An array that is made anew has nothing to do with the members that an earlier one of its name left behind, but to wait until they
+// are gone: it is looked at again when one is.
+func TestMembersOfAnEarlierArrayAreNotThoseOfALater(t *testing.T) {
+	v, o := newView(), array("0-1")
+	j, _ := jobOf(o, false)
+	v.setJob(o)
+	left := memberFor(o, &j, 0)
+	left.UID, left.ResourceVersion = "left", "2"
+	v.setJob(left)
+	v.dropJob(o)
+	later := array("0-1")
+	later.UID, later.ResourceVersion = "later", "3"
+	later.Annotations = map[string]string{AnnotationHold: "ann", AnnotationStop: "cancel"}
+	v.setJob(later)
+	if phases := v.phases(later); len(phases) > 0 {
+		t.Errorf("it has members that are not its own: %v", phases)
+	}
+	if r := v.jobs["left"]; r.job.HeldBy != "" || v.stopped(left) {
+		t.Errorf("what it is asked counts for another's: held by %q, stopped %v", r.job.HeldBy, v.stopped(left))
+	}
+	if kin := v.kin(left); len(kin) != 1 || kin[0] != "later" {
+		t.Errorf("when one is gone %v are looked at", kin)
+	}
+}

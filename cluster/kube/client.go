@@ -143,8 +143,8 @@ func (c *clients) job(ctx context.Context, namespace, name string) (*v1alpha1.Ne
 }
 
 // putStatus writes the status of a job; a conflict says that it has moved on. Nothing but the status is sent: of the rest
-// the API server keeps what it has, and would only read it. Nor is what it answers read, but for the version: that
-// is the job as it was given, which it returns.
+// the API server keeps what it has, and would only read it. Nor is what it answers read, but for the version, and for whether
+// it kept the place in line: that is the job as it was given, which it returns.
 func (c *clients) putStatus(ctx context.Context, j *v1alpha1.NexusJob) (*v1alpha1.NexusJob, error) {
 	type meta struct {
 		Namespace       string    `json:"namespace"`
@@ -170,12 +170,18 @@ func (c *clients) putStatus(ctx context.Context, j *v1alpha1.NexusJob) (*v1alpha
 	if err != nil {
 		return nil, err
 	}
-	var got struct{ Metadata meta }
+	var got struct {
+		Metadata meta
+		Status   struct{ Line *struct{} }
+	}
 	if err := json.Unmarshal(text, &got); err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	written := *j
 	written.UID, written.ResourceVersion = got.Metadata.UID, got.Metadata.ResourceVersion
+	if got.Status.Line == nil {
+		written.Status.Line = nil
+	}
 	return &written, nil
 }
 

@@ -45,18 +45,21 @@ func policyFor(o *v1alpha1.NexusJob) *networkingv1.NetworkPolicy {
 // opens makes the way between the pods of a job, where it is on several nodes of a namespace in which pods are kept from one
 // another. Elsewhere a policy would shut its pods off from all else.
 func (p *Place) opens(ctx context.Context, s standing) error {
+	if len(s.job.Placement.Seats) > 1 && slices.Contains(p.opts.Policed, s.object.Namespace) {
+		policy := policyFor(s.object)
+		err := createOnce(ctx, p.clients.networking, resourcePolicies, policy, &networkingv1.NetworkPolicy{})
+		if notMade(err) {
+			p.view.opens(string(s.object.UID)) // and will not be by trying again
+		}
+		if err != nil {
+			return fmt.Errorf("creating NetworkPolicy %s: %w", policy.Name, err)
+		}
+	}
 	p.view.opens(string(s.object.UID))
-	if len(s.job.Placement.Seats) < 2 || !slices.Contains(p.opts.Policed, s.object.Namespace) {
-		return nil
-	}
-	policy := policyFor(s.object)
-	if err := createOnce(ctx, p.clients.networking, resourcePolicies, policy, &networkingv1.NetworkPolicy{}); err != nil {
-		return fmt.Errorf("creating NetworkPolicy %s: %w", policy.Name, err)
-	}
 	return nil
 }
 
-// opens says that the way between the pods of a job is made, or is tried to be.
+// opens says that the way between the pods of a job is made, or cannot be.
 func (v *view) opens(id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

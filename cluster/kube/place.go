@@ -18,19 +18,20 @@ import (
 
 // Place is a cluster as a place where jobs run.
 type Place struct {
-	opts    Options
-	log     *slog.Logger
-	clients *clients
-	lease   *lease // nil: nobody else controls
-	missing missing
-	view    *view
-	foreign foreigners
-	scaler  scaler
-	binder  binder
-	queue   workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
-	events  chan *corev1.Event
-	usual   flowcontrol.RateLimiter // of the Events that say nothing new
-	born    time.Time               // with a monotonic reading: the clock never goes back
+	opts     Options
+	log      *slog.Logger
+	clients  *clients
+	lease    *lease // nil: nobody else controls
+	missing  missing
+	view     *view
+	foreign  foreigners
+	scaler   scaler
+	binder   binder
+	queue    workqueue.TypedRateLimitingInterface[string] // uids of jobs that something is to be done about
+	events   chan *corev1.Event
+	warnings chan *corev1.Event      // those of them that tell what is amiss: the others do not crowd them out
+	usual    flowcontrol.RateLimiter // of the Events that say nothing new
+	born     time.Time               // with a monotonic reading: the clock never goes back
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -51,7 +52,7 @@ func New(opts Options) (*Place, error) {
 		return nil, err
 	}
 	p := &Place{
-		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), read: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000),
+		opts: opts, log: opts.Log.With("component", "kube"), view: newView(), born: time.Now(), ready: make(chan struct{}), read: make(chan struct{}), lost: make(chan struct{}), events: make(chan *corev1.Event, 1000), warnings: make(chan *corev1.Event, 1000),
 		usual: flowcontrol.NewTokenBucketRateLimiter(usualRate, usualBurst),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 30*time.Second)),
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"ainexus.io/api"
 	"ainexus.io/cluster/kube/v1alpha1"
@@ -55,7 +56,7 @@ func (c *Client) family(ctx context.Context, o *v1alpha1.NexusJob) ([]v1alpha1.N
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(m v1alpha1.NexusJob) bool { return memberOf(&m) == nil })
+	list = slices.DeleteFunc(list, func(m v1alpha1.NexusJob) bool { return memberOf(&m) == nil || !metav1.IsControlledBy(&m, o) })
 	slices.SortFunc(list, func(a, b v1alpha1.NexusJob) int { return cmp.Compare(memberOf(&a).Index, memberOf(&b).Index) })
 	return list, nil
 }

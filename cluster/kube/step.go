@@ -38,7 +38,8 @@ func (p *Place) step(ctx context.Context, id string) (time.Duration, error) {
 		return p.foreignStep(ctx, s)
 	}
 	if isArray(&s.job) {
-		return p.arrayStep(ctx, s)
+		again, err := p.arrayStep(ctx, s)
+		return again, unmoved(err)
 	}
 	if slices.ContainsFunc(s.stale, undeleted) {
 		fresh, err := p.clients.job(ctx, s.object.Namespace, s.object.Name)

@@ -60,7 +60,7 @@ func camel(code string) string {
 
 // usual reports whether an Event is one of a job with which nothing is amiss, as most are. Where jobs start by the thousand
 // they would keep the API server as busy as the jobs do: beyond so many a second they are left out, since the status
-// says all of it too. No other is.
+// says all of it too. Of the others some are only where a thousand wait to be posted.
 func usual(what string) bool {
 	return what == "Admitted" || what == "Running" || what == string(nexus.Succeeded)
 }
@@ -90,24 +90,40 @@ func (p *Place) tell(o *v1alpha1.NexusJob, what string) {
 		InvolvedObject: about, Reason: what, Message: o.Status.Message, Type: kind, FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		Source: corev1.EventSource{Component: "nexus-controller"},
 	}
+	to := p.events
+	if kind == corev1.EventTypeWarning {
+		to = p.warnings
+	}
 	select {
-	case p.events <- e:
+	case to <- e:
 	default: // too many at once: the status says it too
 	}
 }
 
 // post posts Events, one after the other.
 func (p *Place) post() {
-	for {
-		select {
-		case e := <-p.events:
-			ctx, cancel := context.WithTimeout(p.ctx, requestPatience)
-			if err := p.clients.createEvent(ctx, e); err != nil && p.ctx.Err() == nil {
-				p.log.Warn("posting an Event", "job", e.InvolvedObject.Name, "event", e.Reason, "error", err)
-			}
-			cancel()
-		case <-p.ctx.Done():
-			return
+	for e := p.next(); e != nil; e = p.next() {
+		ctx, cancel := context.WithTimeout(p.ctx, requestPatience)
+		if err := p.clients.createEvent(ctx, e); err != nil && p.ctx.Err() == nil {
+			p.log.Warn("posting an Event", "job", e.InvolvedObject.Name, "event", e.Reason, "error", err)
 		}
+		cancel()
+	}
+}
+
+// next is the Event to be posted next, what is amiss before all else; nil when the place stops.
+func (p *Place) next() *corev1.Event {
+	select {
+	case e := <-p.warnings:
+		return e
+	default:
+	}
+	select {
+	case e := <-p.warnings:
+		return e
+	case e := <-p.events:
+		return e
+	case <-p.ctx.Done():
+		return nil
 	}
 }

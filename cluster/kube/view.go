@@ -73,7 +73,7 @@ type record struct {
 	stale, asked bool
 	written      time.Time // when they were
 	placed       int       // the attempt that we are recording, or have recorded, and done nothing about
-	opened       bool      // the way between its pods was made, or tried, by us
+	opened       bool      // the way between its pods was made by us, or cannot be
 	made         int       // the attempt whose Job we have created or seen: if there is none, it was deleted
 }
 

@@ -171,3 +171,18 @@ func TestEventsThatSayNothingNewAreBounded(t *testing.T) {
 		t.Errorf("told %v", told)
 	}
 }
+
+// However many wait to be posted, one that says what is amiss is, and before them.
+func TestWarningsAreNotCrowdedOut(t *testing.T) {
+	p := &Place{view: newView(), born: time.Now(), ctx: t.Context(), events: make(chan *corev1.Event, 3), warnings: make(chan *corev1.Event, 1)}
+	for range 5 {
+		p.tell(object("a", "5", nexus.Pending, 0), "Capacity")
+	}
+	p.tell(object("b", "6", nexus.Failed, 1), "Failed")
+	if e := p.next(); e.InvolvedObject.Name != "b" || e.Type != corev1.EventTypeWarning {
+		t.Errorf("posted is %s of %s", e.Reason, e.InvolvedObject.Name)
+	}
+	if e := p.next(); e.Reason != "Capacity" {
+		t.Errorf("then %s", e.Reason)
+	}
+}

@@ -40,6 +40,7 @@ type NexusJobList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.workers) || !has(self.resources) || !has(self.resources.gpus) || type(self.resources.gpus) != int || self.resources.gpus == 0 || self.resources.gpus % self.workers == 0",message="resources.gpus is a multiple of workers",fieldPath=".workers"
 // +kubebuilder:validation:XValidation:rule="!has(self.topology) || !has(self.topology.require) || !(self.topology.require in ['island','node']) || !has(self.nodes) || self.nodes == 1",message="several nodes are not in one island or node: nodes are distinct machines",fieldPath=".topology"
 // +kubebuilder:validation:XValidation:rule="!has(self.workers) || self.workers == 1 || !has(self.resources) || !has(self.resources.gpu_memory) || has(self.resources.gpus) || has(self.resources.mig)",message="several workers cannot have a share of one GPU",fieldPath=".workers"
+// +kubebuilder:validation:XValidation:rule="has(self.array) == has(oldSelf.array)",message="a job does not become an array, nor an array a job: delete it and make another",fieldPath=".array"
 type JobSpec struct {
 	// Type is what kind of work it is: a preference, never a permission.
 	// +kubebuilder:validation:Enum=training;inference;preprocessing;evaluation
