@@ -24,9 +24,10 @@ const (
 	// request to look after the thread every 20 microseconds for a while, which cost a client 5 microseconds of 35.
 	loopLingers = 100 * time.Millisecond
 	// Who sends a request that has no answer, a set, goes on at once and would have to wake the thread for each of those that
-	// follow, which costs him more than the request. So where nobody else asks, the thread looks for so long whether there is more before
-	// it sleeps, unless other programs want its processor, and reads on for a turn until it looks for other clients.
-	loopLooks = 50 * time.Microsecond
+	// follow, which costs him more than the request. So where nobody else asks, the thread naps, and looks for what came meanwhile, until
+	// nothing has for so long; and after a turn of that looks for other clients.
+	loopNap   = 20 * time.Microsecond // and what the kernel adds, some 50
+	loopLooks = 100 * time.Microsecond
 	loopTurn  = time.Millisecond
 )
 
@@ -47,7 +48,6 @@ type loop struct {
 	peers map[int32]*loopPeer
 
 	silent  bool      // the last request had no answer
-	crowded bool      // another program had the processor while the thread looked for more; until the next tick
 	lingers bool      // the clock is set
 	asked   bool      // since the last tick
 	partial int       // how many have sent part of a request
@@ -193,7 +193,6 @@ func (l *loop) await(events []syscall.EpollEvent) (n int, err error) {
 
 // tick ends the lingering if nobody has asked for anything since the last one.
 func (l *loop) tick() {
-	l.crowded = false
 	l.lingers = l.asked && l.clock.set(loopLingers)
 	if l.asked = false; !l.lingers {
 		l.clock.set(0)
@@ -205,7 +204,7 @@ func (l *loop) read(p *loopPeer, alone bool) {
 	l.asked, l.silent = true, false
 	have := copy(l.buf, p.rest)
 	n, errno := readAtOnce(p.fd, l.buf[have:])
-	for began := time.Now(); errno != syscall.EAGAIN && l.takeIn(p, have, n, errno) && alone && l.silent && !l.crowded; {
+	for began := time.Now(); errno != syscall.EAGAIN && l.takeIn(p, have, n, errno) && alone && l.silent; {
 		now := time.Now()
 		if now.Sub(began) > loopTurn {
 			return
@@ -217,16 +216,11 @@ func (l *loop) read(p *loopPeer, alone bool) {
 
 // readSoon reads what comes within [loopLooks] from now on.
 func (l *loop) readSoon(fd int, b []byte, now time.Time) (n int, errno syscall.Errno) {
-	for {
-		yield()
-		if n, errno = readAtOnce(fd, b); errno != syscall.EAGAIN {
-			return n, errno
-		}
-		if took := time.Since(now); took >= loopLooks {
-			l.crowded = took >= 2*loopLooks
-			return n, errno
-		}
+	for errno = syscall.EAGAIN; errno == syscall.EAGAIN && time.Since(now) < loopLooks; {
+		nap(loopNap)
+		n, errno = readAtOnce(fd, b)
 	}
+	return n, errno
 }
 
 // takeIn has so many bytes in buf, the first of them the beginning of a request that had come before, or why there are none. It

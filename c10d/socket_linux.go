@@ -52,8 +52,11 @@ func readAtOnce(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// yield lets others have the processor if they want it.
-func yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
+// nap sleeps for a time that is not worth telling, or less.
+func nap(span time.Duration) {
+	spec := syscall.NsecToTimespec(span.Nanoseconds())
+	syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&spec)), 0, 0)
+}
 
 // vectors is how many pieces one call takes.
 const vectors = 16
