@@ -134,8 +134,11 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 		}
 		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: "+pod.unschedulable)
 	}
-	if len(s.pods) < len(s.job.Placement.Seats) { // perhaps the namespace's ResourceQuota will not have them
-		if left := maxCreation - p.Now().Sub(s.job.Started); left > 0 {
+	if len(s.pods) < len(s.job.Placement.Seats) {
+		if s.batch.Status.StartTime == nil {
+			return p.notTakenUp(ctx, s)
+		}
+		if left := s.toBeMade(p.Now()); left > 0 {
 			return left, nil
 		}
 		return 0, p.stopRunning(ctx, string(s.object.UID), stopUnadmit, "no room was found: its pods are not created; kubectl describe job "+s.batch.Name+" says why")
@@ -188,8 +191,39 @@ func (p *Place) stuck(ctx context.Context, s standing, pod *pod) (time.Duration,
 	return 0, p.stopRunning(ctx, id, stopStuck, fmt.Sprintf("given up after %s: %s", p.opts.Stuck, pod.stuckWhy))
 }
 
-// maxCreation is how long the pods of an attempt may take to be there.
+// notTakenUp waits for the cluster's Job controller to begin with an attempt. That may be behind by thousands of Jobs, and another attempt
+// would stand behind them all; so it is told when it lasts, and not given up.
+func (p *Place) notTakenUp(ctx context.Context, s standing) (time.Duration, error) {
+	const reason = "NotTakenUp"
+	if left := p.opts.Stuck - p.Now().Sub(s.job.Started); left > 0 {
+		return left, nil
+	}
+	if s.object.Status.Reason == reason {
+		return 0, nil
+	}
+	return 0, p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
+		if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
+			return "", errMoved
+		}
+		st.Reason, st.Message = reason, fmt.Sprintf("the cluster has not begun with Job %s for %s: kube-controller-manager, which makes its pods, is away or far behind", s.batch.Name, p.opts.Stuck)
+		return reason, nil
+	})
+}
+
+// maxCreation is how long the pods of an attempt may take to be there, from when the cluster's Job controller began or made the last of them.
 const maxCreation = 2 * time.Minute
+
+// toBeMade is how long it is still waited for pods that are not there; none is left where somebody, such as the ResourceQuota of the
+// namespace, will not have them.
+func (s *standing) toBeMade(now time.Time) time.Duration {
+	last := s.batch.Status.StartTime.Time
+	for _, pod := range s.pods {
+		if pod.made.After(last) {
+			last = pod.made
+		}
+	}
+	return maxCreation - now.Sub(last)
+}
 
 // What only a cluster stops attempts for.
 const (

@@ -226,7 +226,7 @@ type pod struct {
 	killBy          time.Time // of one that is deleted: when its node kills what is left of it
 	running         bool
 	unschedulable   string    // what the kube-scheduler says
-	since           time.Time // of unschedulable
+	made, since     time.Time // it, and unschedulable
 	cpu             nexus.CPU
 	memory          nexus.MiB
 	gpus            int
@@ -259,7 +259,7 @@ const containerMain = "main"
 // podOf reads what we keep.
 func podOf(o *corev1.Pod) *pod {
 	p := &pod{
-		namespace: o.Namespace, name: o.Name, job: o.Labels[LabelJob], node: o.Spec.NodeName, deleting: o.DeletionTimestamp != nil,
+		namespace: o.Namespace, name: o.Name, job: o.Labels[LabelJob], made: o.CreationTimestamp.Time, node: o.Spec.NodeName, deleting: o.DeletionTimestamp != nil,
 		over:    o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed,
 		running: o.Status.Phase == corev1.PodRunning,
 	}
