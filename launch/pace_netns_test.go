@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ainexus.io/nexus"
+	"ainexus.io/proc/netnstest"
 )
 
 // beNode is the launcher of one of two machines: its node rank, and the program. Looks are more frequent than usual.
@@ -32,37 +33,6 @@ func beNode(words []string) {
 	exit(err)
 }
 
-// twoMachines makes two network namespaces with a cable between them, for the time of a test, and gives their files.
-func twoMachines(t *testing.T) (files [2]string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI is root: network namespaces are not to be skipped there")
-		}
-		t.Skip("NOT RUN: network namespaces need root")
-	}
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	var names [2]string
-	for i := range names {
-		names[i] = fmt.Sprintf("nexustest-%d-pace-%d", os.Getpid(), i)
-		files[i] = "/run/netns/" + names[i]
-		ip("netns", "add", names[i])
-		t.Cleanup(func() { ip("netns", "del", names[i]) })
-	}
-	ip("link", "add", "eth0", "netns", names[0], "type", "veth", "peer", "name", "eth0", "netns", names[1])
-	for i, name := range names {
-		ip("-n", name, "addr", "add", fmt.Sprintf("10.78.0.%d/24", i+1), "dev", "eth0")
-		ip("-n", name, "link", "set", "eth0", "up")
-		ip("-n", name, "link", "set", "lo", "up")
-	}
-	return files
-}
-
 // PyTorch itself trains on two machines with a rank each, and the one that takes its time is named on both, the other one on neither.
 func TestPyTorchOnTwoNodesNamesTheSlowRank(t *testing.T) {
 	t.Parallel()
@@ -74,8 +44,8 @@ func TestPyTorchOnTwoNodesNamesTheSlowRank(t *testing.T) {
 	python := o.Spec.Run.Argv[:len(o.Spec.Run.Argv)-1]
 	var said [2]buffer
 	var machines [2]*exec.Cmd
-	for rank, file := range twoMachines(t) {
-		args := append([]string{"--net=" + file, keeperArgv()[0], "node", fmt.Sprint(rank)}, python...)
+	for rank, machine := range netnstest.Pair(t, "nexustest-pace") {
+		args := append([]string{"--net=/run/netns/" + machine, keeperArgv()[0], "node", fmt.Sprint(rank)}, python...)
 		cmd := exec.Command("nsenter", append(args, script, "slow=1", "batch=20", "steps=100000")...)
 		cmd.Env = os.Environ()
 		for _, name := range []string{"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS"} {

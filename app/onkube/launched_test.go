@@ -21,6 +21,7 @@ import (
 	"ainexus.io/cluster/kube/kubetest"
 	"ainexus.io/nexus"
 	"ainexus.io/proc"
+	"ainexus.io/proc/netnstest"
 )
 
 // envWorker has the test's program be a worker.
@@ -136,18 +137,11 @@ type pods struct {
 
 func newPods(t *testing.T) *pods {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI is root: namespaces are not to be skipped there")
-		}
-		t.Skip("NOT RUN: namespaces need root")
+	spaces := netnstest.Pair(t, "nexuspod")
+	if _, err := exec.LookPath("unshare"); err != nil {
+		t.Fatal("unshare is missing: install util-linux (scripts/setup.sh)")
 	}
-	for _, program := range []string{"ip", "unshare"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%s is missing: install iproute2 and util-linux (scripts/setup.sh)", program)
-		}
-	}
-	l := &pods{t: t, dir: t.TempDir(), binary: filepath.Join(t.TempDir(), "nexus")}
+	l := &pods{t: t, spaces: spaces, dir: t.TempDir(), binary: filepath.Join(t.TempDir(), "nexus")}
 	if err := os.Mkdir(filepath.Join(l.dir, "ckpt"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -156,25 +150,7 @@ func newPods(t *testing.T) *pods {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for i := range l.spaces {
-		l.spaces[i] = fmt.Sprintf("nexuspod-%d-%d", os.Getpid(), i)
-		l.ip("netns", "add", l.spaces[i])
-		t.Cleanup(func() { l.ip("netns", "del", l.spaces[i]) })
-	}
-	l.ip("link", "add", "eth0", "netns", l.spaces[0], "type", "veth", "peer", "name", "eth0", "netns", l.spaces[1])
-	for i, space := range l.spaces {
-		l.ip("-n", space, "addr", "add", fmt.Sprintf("10.78.0.%d/24", i+1), "dev", "eth0")
-		l.ip("-n", space, "link", "set", "eth0", "up")
-		l.ip("-n", space, "link", "set", "lo", "up")
-	}
 	return l
-}
-
-func (l *pods) ip(args ...string) {
-	l.t.Helper()
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		l.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
-	}
 }
 
 // worker waits until a worker has said who it is.
