@@ -183,7 +183,7 @@ func (p *Place) pause(before int) time.Duration {
 func (p *Place) refused(ctx context.Context, s standing, why error) error {
 	at := p.Now()
 	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
-		if r.job.Attempt != s.job.Attempt || r.job.Phase != nexus.Starting {
+		if !s.still(&r, nexus.Starting) {
 			return "", errMoved
 		}
 		return p.end(r, st, nexus.Result{Attempt: s.job.Attempt, Cause: nexus.CauseSetup, Exit: 1, Message: "its Job was refused: " + why.Error()}, at), nil

@@ -173,7 +173,7 @@ func (p *Place) foreignLiving(ctx context.Context, s standing) (time.Duration, e
 		return 0, nil
 	}
 	return 0, p.change(ctx, id, func(r record, st *v1alpha1.JobStatus) (string, error) {
-		if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
+		if !s.still(&r, nexus.Starting) {
 			return "", errMoved
 		}
 		st.Phase, st.Reason, st.Message = string(nexus.Running), "Running", fmt.Sprintf("it runs on %s", nodesOf(r.job.Placement.Seats))

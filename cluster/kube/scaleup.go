@@ -213,7 +213,7 @@ func (p *Place) settle(ctx context.Context, s standing) (done bool, err error) {
 		return false, nil
 	}
 	return true, p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
-		if r.job.Attempt != s.job.Attempt || r.job.Phase != nexus.Starting {
+		if !s.still(&r, nexus.Starting) {
 			return "", errMoved
 		}
 		for i := range st.Seats {

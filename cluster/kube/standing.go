@@ -6,6 +6,8 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+
+	"ainexus.io/nexus"
 )
 
 // standing is all that is known of a job's living or last attempt.
@@ -20,6 +22,11 @@ type standing struct {
 	haunted bool
 	// lost are those of the pods that are given up (lost.go).
 	lost map[*pod]bool
+}
+
+// still reports whether a record is of the same attempt, and in that phase: else what was looked at has moved.
+func (s *standing) still(r *record, phase nexus.Phase) bool {
+	return r.job.Phase == phase && r.job.Attempt == s.job.Attempt
 }
 
 // endings are how the containers of an attempt ended, as far as they have.

@@ -145,7 +145,7 @@ func (p *Place) living(ctx context.Context, s standing) (time.Duration, error) {
 	}
 	if running == len(s.job.Placement.Seats) {
 		return 0, p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
-			if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
+			if !s.still(&r, nexus.Starting) {
 				return "", errMoved
 			}
 			st.Phase, st.StuckSince = string(nexus.Running), metav1.MicroTime{}
@@ -175,7 +175,7 @@ func (p *Place) stuck(ctx context.Context, s standing, pod *pod) (time.Duration,
 	id, st := string(s.object.UID), &s.object.Status
 	if st.StuckSince.IsZero() || st.Reason != pod.stuck {
 		return p.opts.Stuck, p.change(ctx, id, func(r record, st *v1alpha1.JobStatus) (string, error) {
-			if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
+			if !s.still(&r, nexus.Starting) {
 				return "", errMoved
 			}
 			if st.StuckSince.IsZero() {
@@ -202,7 +202,7 @@ func (p *Place) notTakenUp(ctx context.Context, s standing) (time.Duration, erro
 		return 0, nil
 	}
 	return 0, p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
-		if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt {
+		if !s.still(&r, nexus.Starting) {
 			return "", errMoved
 		}
 		st.Reason, st.Message = reason, fmt.Sprintf("the cluster has not begun with Job %s for %s: kube-controller-manager, which makes its pods, is away or far behind", s.batch.Name, p.opts.Stuck)
@@ -283,7 +283,7 @@ func (p *Place) heard(ctx context.Context, s standing) error {
 		return nil
 	}
 	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
-		if r.job.Phase != nexus.Stopping || r.job.Attempt != s.job.Attempt {
+		if !s.still(&r, nexus.Stopping) {
 			return "", errMoved
 		}
 		acknowledge(st, r.job.Attempt, ack, p.Now())

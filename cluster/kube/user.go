@@ -32,7 +32,7 @@ func refusedAsRoot(o *corev1.Pod) bool {
 // asOther gives an attempt up whose image's own user cannot be: the next runs as another.
 func (p *Place) asOther(ctx context.Context, s standing) error {
 	return p.change(ctx, string(s.object.UID), func(r record, st *v1alpha1.JobStatus) (string, error) {
-		if r.job.Phase != nexus.Starting || r.job.Attempt != s.job.Attempt || st.User != 0 {
+		if !s.still(&r, nexus.Starting) || st.User != 0 {
 			return "", errMoved
 		}
 		st.User = user
